@@ -11,8 +11,7 @@ class GELU(nn.Module):
     """The Gaussian error linear unit, x Phi(x), one number at a time.
 
     Phi is the cumulative distribution function of the standard normal distribution.
-    Equations (1) and (2) of Hendrycks and Gimpel (2016), arXiv:1606.08415, give the
-    two forms.
+    Both forms are from section 2 of Hendrycks and Gimpel (2016), arXiv:1606.08415.
 
     Args:
         approximate: ``"tanh"``, the approximation that listing 4.5 uses, or
