@@ -119,6 +119,4 @@ def setup(app: Sphinx) -> None:
     os.environ["IPYTHONDIR"] = str(app.doctreedir / "ipython")
     # A page that only imports the package is read again when the package changes.
     app.add_config_value("fingerprint", sources_of_outputs(), "env", (str,))
-    app.add_html_math_renderer(
-        "mathml", (visit_math, None), (visit_math_block, None)
-    )
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))

@@ -11,7 +11,11 @@ that stands after it:
 """
 
 from shortcuts.activations import GELU
-from shortcuts.gradients import gradient_means, measure_gradients, print_gradients
+from shortcuts.gradients import (
+    gradient_means,
+    measure_gradients,
+    print_gradients,
+)
 from shortcuts.networks import DeepNeuralNetwork
 
 __all__ = [

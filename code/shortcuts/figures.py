@@ -31,6 +31,7 @@ COLOURS = {
 }
 
 STYLE: dict[str, Any] = {
+    "axes.formatter.limits": (-3, 4),
     "axes.grid": True,
     "axes.labelcolor": COLOURS["ink"],
     "axes.edgecolor": COLOURS["grey"],
@@ -84,7 +85,10 @@ class Panel(NamedTuple):
 
 
 def draw_curves(
-    x: Float[Tensor, " points"], *panels: Panel, x_label: str, y_log: bool = False
+    x: Float[Tensor, " points"],
+    *panels: Panel,
+    x_label: str,
+    y_log: bool = False,
 ) -> BookFigure:
     """Draw panels side by side, their curves over the same ``x``."""
     with _book_style():
@@ -96,13 +100,14 @@ def draw_curves(
             for name, ends in panel.shaded.items():
                 axes.axvspan(*ends, color=COLOURS["grey"], alpha=0.15, linewidth=0)
                 axes.text(
-                    sum(ends) / 2, 0.03, name,
+                    sum(ends) / 2, 0.5, name,
                     ha="center", transform=axes.get_xaxis_transform(),
                 )  # fmt: skip
             axes.set(xlabel=x_label, ylabel=panel.y_label)
             if y_log:
                 axes.set_yscale("log")
-            axes.legend()
+            if len(panel.curves) > 1:
+                axes.legend()
     return figure
 
 
@@ -177,11 +182,16 @@ def draw_networks(*columns: Column) -> BookFigure:
 def _draw_network(axes: Axes, column: Column) -> None:
     ink, blue = COLOURS["ink"], COLOURS["blue"]
     arrow = {"arrowstyle": "-|>", "color": ink, "shrinkA": 0, "shrinkB": 0}
-    low, plus, side = 0.37, 0.44, -1.25  # a fork, a sum, and the way round the box
-    axes.set_title(column.title)
+    low, plus, side = (
+        0.37,
+        0.44,
+        -1.25,
+    )  # a fork, a sum, and the way round the box
     axes.set_axis_off()
     axes.set_xlim(side - 0.15, -side)
     axes.text(0, -0.72, "input", ha="center", va="top")
+    axes.text(0, 1.02, column.title, ha="center", weight="bold",
+              transform=axes.get_xaxis_transform())  # fmt: skip
     for i, (sizes, bypassed) in enumerate(
         zip(pairwise(column.layer_sizes), column.bypassed, strict=True)
     ):

@@ -136,7 +136,8 @@ def _mean_sizes(grads: dict[str, Tensor | None]) -> dict[str, float]:
     missing = [name for name, grad in grads.items() if grad is None]
     if missing:
         warnings.warn(
-            f"no gradient reached {', '.join(missing)}: reported as nan", stacklevel=3
+            f"no gradient reached {', '.join(missing)}: reported as nan",
+            stacklevel=3,
         )
     return {
         name: math.nan if grad is None else _mean_size(grad)
