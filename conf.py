@@ -89,7 +89,7 @@ def sources_of_outputs() -> str:
 def mathml(tex: str, node: nodes.Element, *, block: bool) -> str:
     """Turn TeX into MathML, which browsers draw without any script."""
     try:
-        return tex2mathml(tex, as_block=block)
+        return str(tex2mathml(tex, as_block=block))
     except MathError as error:
         logger.warning("formula %r: %s", tex, error, location=node)
         return ""

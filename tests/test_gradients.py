@@ -1,0 +1,382 @@
+"""Gradients against hand-worked values, finite differences and autograd; no traces."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from shortcuts import (
+    DeepNeuralNetwork,
+    gradient_means,
+    measure_gradients,
+    print_gradients,
+)
+from shortcuts.printed import SIZES, read_printout
+
+X = torch.tensor([[1.0, 0.0, -1.0]])
+
+
+def listing(use_shortcut: bool = False) -> DeepNeuralNetwork:
+    torch.manual_seed(123)
+    return DeepNeuralNetwork(SIZES, use_shortcut)
+
+
+def linear(weights: list[list[float]], bias: bool = False) -> nn.Linear:
+    weight = torch.tensor(weights)
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias)
+    layer.weight.data = weight
+    return layer
+
+
+# What is measured
+
+
+def test_two_layers_on_paper() -> None:
+    # Those of the chapter on gradients: |dL/dW1| is 8, 16, 0, 0, and |dL/dW2| is 4, 0.
+    model = nn.Sequential(
+        linear([[1.0, 0.0], [0.5, -1.0]]), nn.ReLU(), linear([[2.0, 3.0]])
+    )
+    x = torch.tensor([[1.0, 2.0]])
+    assert measure_gradients(model, x) == {"0.weight": 6.0, "2.weight": 2.0}
+
+
+def test_the_mean_of_absolute_values() -> None:
+    # y = 2, so dL/dy = 4, and dL/dW is 4, 0, -4: mean 0, sum of sizes 8, mean 8 / 3.
+    means = measure_gradients(linear([[3.0, 5.0, 1.0]]), X)
+    assert means == {"weight": pytest.approx(8 / 3)}
+
+
+def test_target_and_loss() -> None:
+    model, x = linear([[3.0]]), torch.tensor([[2.0]])
+    assert measure_gradients(model, x) == {"weight": 24}  # 2 (6 - 0) 2
+    assert measure_gradients(model, x, torch.tensor([[5.0]])) == {"weight": 4}
+    doubled = measure_gradients(model, x, loss_fn=lambda y, t: 2 * (y - t).sum())
+    assert doubled == {"weight": 4}
+
+
+def test_weights_in_their_order_and_no_biases() -> None:
+    model = nn.Sequential(nn.Embedding(5, 4), nn.LayerNorm(4), nn.LSTM(4, 3), Head(3))
+    assert list(measure_gradients(model, torch.tensor([[1, 2]]))) == [
+        "0.weight",
+        "1.weight",
+        "2.weight_ih_l0",
+        "2.weight_hh_l0",
+        "3.weighing.weight",
+    ]
+
+
+class Head(nn.Module):
+    """Takes what an LSTM returns; its layer's name does not make the bias a weight."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weighing = nn.Linear(size, 1)
+
+    def forward(self, lstm_output: tuple[Tensor, Any]) -> Tensor:
+        """Use the sequence and leave the state."""
+        y: Tensor = self.weighing(lstm_output[0])
+        return y
+
+
+@given(
+    sizes=st.lists(st.integers(1, 4), min_size=2, max_size=5),
+    use_shortcut=st.booleans(),
+    seed=st.integers(0, 999),
+)
+def test_finite_differences(sizes: list[int], use_shortcut: bool, seed: int) -> None:
+    torch.manual_seed(seed)
+    model = DeepNeuralNetwork(sizes, use_shortcut).double()
+    x = torch.randn(2, sizes[0], dtype=torch.float64)
+    target = torch.randn(2, sizes[-1], dtype=torch.float64)
+
+    def loss() -> Any:
+        return (model(x) - target).square().mean().item()
+
+    means, step = measure_gradients(model, x, target), 1e-6
+    for name, weight in model.named_parameters():
+        if "weight" not in name:
+            continue
+        slopes = []
+        for entry in weight.data.view(-1):
+            entry += step
+            up = loss()
+            entry -= 2 * step
+            slopes.append(abs(up - loss()) / (2 * step))
+            entry += step
+        assert means[name] == pytest.approx(sum(slopes) / len(slopes), abs=1e-8)
+
+
+@pytest.mark.parametrize("use_shortcut", [False, True])
+def test_the_same_as_backward_leaves(use_shortcut: bool) -> None:
+    model = listing(use_shortcut)
+    model(X).square().mean().backward()
+    assert gradient_means(model) == measure_gradients(model, X)
+
+
+def test_classes_as_target() -> None:
+    model, classes = nn.Linear(3, 4), torch.tensor([2, 0])
+    x, loss = torch.randn(2, 3), nn.CrossEntropyLoss()
+    loss(model(x), classes).backward()
+    assert measure_gradients(model, x, classes, loss_fn=loss) == gradient_means(model)
+    one = measure_gradients(model, x[0], classes[0], loss_fn=loss)
+    assert one.keys() == {"weight"}
+
+
+def test_half_precision_is_averaged_in_float32() -> None:
+    model = nn.Linear(300, 1, bias=False).bfloat16()
+    x = torch.linspace(0, 1, 300).bfloat16()
+    output = model(x)
+    expected = (2 * output.float() * x.float()).bfloat16().abs().float().mean()
+    assert measure_gradients(model, x)["weight"] == pytest.approx(
+        float(expected), rel=1e-2
+    )
+    model.weight.grad = torch.full_like(model.weight, 1.0)
+    model.weight.grad[0, 0] = 1.5
+    # In bfloat16 the mean would round to 1.
+    assert gradient_means(model)["weight"] == pytest.approx(1 + 0.5 / 300, rel=1e-6)
+
+
+def test_sparse_gradients() -> None:
+    model = nn.Embedding(4, 2, sparse=True)
+    nn.init.ones_(model.weight)
+    index = torch.tensor([1, 1])
+    # The loss is the mean of four squares: 4 x 2 / 4 over the entries of one row.
+    assert measure_gradients(model, index) == {"weight": pytest.approx(2 / 8)}
+
+
+def test_tied_weights_count_once() -> None:
+    first, second = nn.Linear(2, 2), nn.Linear(2, 2)
+    second.weight = first.weight
+    means = measure_gradients(nn.Sequential(first, second), torch.ones(1, 2))
+    assert list(means) == ["0.weight"]
+
+
+def test_frozen_weights_are_left_out() -> None:
+    model = listing()
+    model.layers[1].requires_grad_(False)
+    expected = [f"layers.{i}.0.weight" for i in (0, 2, 3, 4)]
+    assert list(measure_gradients(model, X)) == expected
+    model(X).square().mean().backward()
+    assert list(gradient_means(model)) == expected
+
+
+class Idle(nn.Module):
+    """A network one of whose layers nothing passes through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle, self.used = nn.Linear(3, 3), nn.Linear(3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Leave one layer out."""
+        y: Tensor = self.used(x)
+        return y
+
+
+def test_weights_without_a_gradient_are_reported() -> None:
+    model = Idle()
+    with pytest.warns(UserWarning, match=r"no gradient reached idle\.weight: .*nan"):
+        means = measure_gradients(model, X)
+    assert list(means) == ["idle.weight", "used.weight"]
+    assert math.isnan(means["idle.weight"])
+    assert means["used.weight"] > 0
+
+    model(X).sum().backward()
+    with pytest.warns(UserWarning, match=r"no gradient reached idle\.weight: .*nan"):
+        assert math.isnan(gradient_means(model)["idle.weight"])
+
+
+# What is printed
+
+
+def test_the_printed_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    model = linear([[3.0]])
+    x, target = torch.tensor([[2.0]]), torch.tensor([[5.0]])
+    print_gradients(model, x, target)
+    assert capsys.readouterr().out == "weight has gradient mean of 4.0\n"
+    print_gradients(model, x, loss_fn=nn.L1Loss())
+    assert capsys.readouterr().out == "weight has gradient mean of 2.0\n"
+
+
+def test_the_lines_of_the_listing(capsys: pytest.CaptureFixture[str]) -> None:
+    model = listing()
+    print_gradients(model, X)
+    assert read_printout(capsys.readouterr().out) == measure_gradients(model, X)
+
+
+# What is left alone
+
+
+class Restless(nn.Module):
+    """A model whose forward pass draws, counts, and keeps running means."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.norm = nn.Linear(3, 4), nn.BatchNorm1d(4)
+        self.dropout, self.head = nn.Dropout(0.5), nn.Linear(4, 1)
+        self.calls: Tensor
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Draw and count."""
+        self.calls = self.calls + 1
+        y: Tensor = self.head(self.dropout(self.norm(self.linear(x))))
+        return y
+
+
+def fails(output: Tensor, target: Tensor) -> Tensor:
+    raise RuntimeError("the reader's own loss")
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("loss_fn", [nn.MSELoss(), fails])
+def test_no_trace(training: bool, loss_fn: Callable[..., Tensor]) -> None:
+    torch.manual_seed(0)
+    model, x = Restless().train(training), torch.randn(8, 3, requires_grad=True)
+    model.norm.eval()  # a mode of its own
+    model.linear.weight.grad = kept = torch.ones(4, 3)
+    model.norm.train(training)
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    modes = [module.training for module in model.modules()]
+    random_state = torch.get_rng_state()
+
+    if loss_fn is fails:
+        with pytest.raises(RuntimeError, match="the reader's own loss"):
+            measure_gradients(model, x, loss_fn=loss_fn)
+    else:
+        first = measure_gradients(model, x, loss_fn=loss_fn)
+        assert measure_gradients(model, x, loss_fn=loss_fn) == first
+
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert [module.training for module in model.modules()] == modes
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, state[name]), name
+    assert model.linear.weight.grad is kept
+    assert kept.eq(1).all()
+    assert model.head.weight.grad is None
+    assert x.grad is None
+    assert torch.is_grad_enabled()
+
+
+def test_dropout_is_measured_in_the_mode_the_model_is_in() -> None:
+    torch.manual_seed(0)
+    model, x = Restless(), torch.randn(8, 3)
+    training = measure_gradients(model.train(), x)
+    assert measure_gradients(model.eval(), x) != training
+
+
+def test_inside_no_grad() -> None:
+    model = listing()
+    expected = measure_gradients(model, X)
+    with torch.no_grad():
+        assert measure_gradients(model, X) == expected
+        assert not torch.is_grad_enabled()
+
+
+# What is refused
+
+
+def constant(output: Tensor, target: Tensor) -> Tensor:
+    return torch.tensor(1.0)
+
+
+class Pair(nn.Linear):
+    """A model that returns two tensors."""
+
+    def forward(self, input: Tensor) -> Any:  # noqa: A002
+        """Return the output twice."""
+        y = super().forward(input)
+        return y, y
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (torch.zeros(1), r"output's shape \(2, 1\), got \(1,\)"),
+        (torch.zeros(2), r"output's shape \(2, 1\), got \(2,\)"),
+        (torch.zeros(()), r"output's shape \(2, 1\), got \(\)"),
+        (torch.zeros(2, 2), r"output's shape \(2, 1\), got \(2, 2\)"),
+        (torch.zeros(1, dtype=torch.long), r"output's shape \(2, 1\), got \(1,\)"),
+    ],
+)
+def test_a_target_of_another_shape(target: Tensor, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        measure_gradients(nn.Linear(3, 1), torch.zeros(2, 3), target)
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (torch.tensor([[1.0, math.nan, 0.0]]), r"finite output, got 2 of 2 numbers"),
+        (torch.tensor([[1.0, math.inf, 0.0]]), r"finite output, got 2 of 2 numbers"),
+        (torch.full((1, 3), 1e30), r"finite loss, got 1 of 1 numbers"),
+    ],
+)
+def test_not_finite(x: Tensor, words: str) -> None:
+    model = linear([[1.0, 1.0, 1.0], [1.0, 2.0, 3.0]])
+    with pytest.raises(ValueError, match=words):
+        measure_gradients(model, x)
+
+
+@pytest.mark.parametrize(
+    ("loss_fn", "error", "words"),
+    [
+        (nn.MSELoss(reduction="none"), ValueError, r"scalar loss, got shape \(1, 1\)"),
+        (constant, ValueError, r"depends on the weights, got a constant"),
+        (lambda y, t: 1.0, TypeError, r"expected loss to be a tensor, got float"),
+    ],
+)
+def test_wrong_losses(
+    loss_fn: Callable[..., Tensor], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        measure_gradients(listing(), X, loss_fn=loss_fn)
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "target", "words"),
+    [
+        (listing(), [[1.0, 0.0, -1.0]], None, "x to be a tensor, got list"),
+        (listing(), X, 0.0, "target to be a tensor, got float"),
+        (Pair(3, 1), X, None, "output to be a tensor, got tuple"),
+        (torch.relu, X, None, r"torch\.nn\.Module, got builtin_function"),
+    ],
+)
+def test_wrong_types(model: Any, x: Any, target: Any, words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        measure_gradients(model, x, target)
+
+
+@pytest.mark.parametrize("measure", [lambda m: measure_gradients(m, X), gradient_means])
+def test_models_without_trainable_weights(measure: Callable[..., Any]) -> None:
+    frozen = nn.Linear(3, 1).requires_grad_(False)
+    with pytest.raises(ValueError, match=r"trainable weights .*\['weight', 'bias'\]"):
+        measure(frozen)
+    with pytest.raises(ValueError, match=r"trainable weights .*got parameters \[\]"):
+        measure(nn.ReLU())
+    with pytest.raises(ValueError, match="uninitialized weight, bias: run the model"):
+        measure(nn.LazyLinear(1))
+
+
+def test_gradient_means_before_backward() -> None:
+    model = listing()
+    with pytest.raises(ValueError, match=r"got none: call loss\.backward\(\) before"):
+        gradient_means(model)
+    model(X).sum().backward()
+    model.zero_grad()
+    with pytest.raises(ValueError, match="got none"):
+        gradient_means(model)
+
+
+def test_gradient_means_shows_that_backward_adds() -> None:
+    model = listing()
+    model(X).sum().backward()
+    once = gradient_means(model)
+    model(X).sum().backward()
+    twice = {name: 2 * mean for name, mean in once.items()}
+    assert gradient_means(model) == pytest.approx(twice)
