@@ -88,7 +88,7 @@ class SmallBook:
 
 @pytest.fixture
 def small_book(tmp_path: Path) -> Callable[..., SmallBook]:
-    """Return a function that makes a small book, with chapters of the real one if named."""
+    """Return a function that makes a small book, with some real chapters if named."""
 
     def make(*chapters: str) -> SmallBook:
         project = tmp_path / "project"
