@@ -1,7 +1,7 @@
 """The whole Sphinx configuration. It reads no network and no clock.
 
-A green build has to mean that every example ran just now against the package that lies
-beside this file, so nothing here caches, skips or forgives.
+A green build has to mean that every example ran just now against the package
+that lies beside this file, so nothing here caches, skips or forgives.
 """
 
 import hashlib
@@ -51,8 +51,9 @@ nb_code_prompt_show = "Solution"  # nothing but solutions is folded
 nb_code_prompt_hide = "Solution"
 nb_render_image_options = {"classes": "dark-light"}
 
-# The kernels take the package from here, one thread each (tiny tensors: more threads
-# cost time), no start-up file of whoever builds, and an encrypted connection.
+# The kernels take the package from here, one thread each (tiny tensors: more
+# threads cost time), no start-up file of whoever builds, and an encrypted
+# connection.
 os.environ |= {
     "PYTHONPATH": str(PACKAGE.parent),
     "OMP_NUM_THREADS": "1",
@@ -117,6 +118,9 @@ def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
 def setup(app: Sphinx) -> None:
     """Register what is the book's own."""
     os.environ["IPYTHONDIR"] = str(app.doctreedir / "ipython")
-    # A page that only imports the package is read again when the package changes.
+    # A page that only imports the package is read again when the package
+    # changes.
     app.add_config_value("fingerprint", sources_of_outputs(), "env", (str,))
-    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
+    app.add_html_math_renderer(
+        "mathml", (visit_math, None), (visit_math_block, None)
+    )

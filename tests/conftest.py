@@ -13,7 +13,8 @@ from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
 
-# The same examples in every run, and no limit of time: machines are slow at times.
+# The same examples in every run, and no limit of time: machines are slow at
+# times.
 settings.register_profile("book", deadline=None, derandomize=True)
 settings.load_profile("book")
 
@@ -47,14 +48,26 @@ def build(project: Path, output: Path) -> Build:
     """Build the book of a project as `make html` does, with all checks on."""
     run = subprocess.run(
         [
-            *(sys.executable, "-m", "sphinx", "-c", project, "-W", "-T", "-j", "auto"),
+            *(
+                sys.executable,
+                "-m",
+                "sphinx",
+                "-c",
+                project,
+                "-W",
+                "-T",
+                "-j",
+                "auto",
+            ),
             *("-d", output / "doctrees", project / "book", output / "html"),
         ],
         env=os.environ | {"NO_COLOR": "1"},
         capture_output=True,
         text=True,
     )
-    return Build(output / "html", run.returncode, run.stdout + run.stderr, run.stderr)
+    return Build(
+        output / "html", run.returncode, run.stdout + run.stderr, run.stderr
+    )
 
 
 @pytest.fixture(scope="session")
@@ -88,13 +101,15 @@ class SmallBook:
 
 @pytest.fixture
 def small_book(tmp_path: Path) -> Callable[..., SmallBook]:
-    """Return a function that makes a small book, with some real chapters if named."""
+    """Return a function that makes a small book, with chapters if named."""
 
     def make(*chapters: str) -> SmallBook:
         project = tmp_path / "project"
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "code", project / "code", ignore=ignore)
-        shutil.copytree(ROOT / "book" / "_static", project / "book" / "_static")
+        shutil.copytree(
+            ROOT / "book" / "_static", project / "book" / "_static"
+        )
         for path in ("conf.py", "book/references.bib"):
             shutil.copy(ROOT / path, project / path)
         for chapter in chapters:

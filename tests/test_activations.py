@@ -53,7 +53,8 @@ def test_torch_in_float64(form: str) -> None:
 def test_torch_in_float32(form: str) -> None:
     x = torch.linspace(-20, 20, 400_001)
     exact = nn.GELU(approximate=form)(x.double())
-    # torch's own float32 is off by up to 1.2e-6 in the exact form, so float64 is asked.
+    # torch's own float32 is off by up to 1.2e-6 in the exact form, so float64
+    # is asked.
     gap = (GELU(form)(x).double() - exact).abs()
     assert gap.max() < 1e-6
     torch.testing.assert_close(
@@ -67,7 +68,9 @@ def test_half_precision_is_rounded_once(form: str, dtype: torch.dtype) -> None:
     x = torch.linspace(-300, 300, 6001).to(dtype).requires_grad_()
     y = GELU(form)(x)
     assert y.dtype == dtype
-    torch.testing.assert_close(y, nn.GELU(approximate=form)(x), rtol=0, atol=2e-5)
+    torch.testing.assert_close(
+        y, nn.GELU(approximate=form)(x), rtol=0, atol=2e-5
+    )
     y.sum().backward()
     assert x.grad is not None
     assert x.grad.isfinite().all()  # x**3 is beyond the range of float16
@@ -83,7 +86,9 @@ def test_the_exact_form_keeps_its_digits_on_the_left() -> None:
 @each_form
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3), (7,), (2, 3, 4)])
-def test_any_shape(form: str, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+def test_any_shape(
+    form: str, dtype: torch.dtype, shape: tuple[int, ...]
+) -> None:
     x = torch.full(shape, 1.5, dtype=dtype)
     y = GELU(form)(x)
     assert y.shape == x.shape
@@ -120,5 +125,7 @@ def test_unknown_form(approximate: str) -> None:
 
 
 def test_whole_numbers_are_refused() -> None:
-    with pytest.raises(TypeError, match=r"floating-point tensor, got torch\.int64"):
+    with pytest.raises(
+        TypeError, match=r"floating-point tensor, got torch\.int64"
+    ):
         GELU()(torch.tensor([1, 2]))

@@ -1,4 +1,4 @@
-"""Gradients against hand-worked values, finite differences and autograd; no traces."""
+"""Gradients against hand-worked values, finite differences and autograd."""
 
 import math
 from collections.abc import Callable
@@ -37,7 +37,8 @@ def linear(weights: list[list[float]], bias: bool = False) -> nn.Linear:
 
 
 def test_two_layers_on_paper() -> None:
-    # Those of the chapter on gradients: |dL/dW1| is 8, 16, 0, 0, and |dL/dW2| is 4, 0.
+    # Those of the chapter on gradients: |dL/dW1| is 8, 16, 0, 0, and |dL/dW2|
+    # is 4, 0.
     model = nn.Sequential(
         linear([[1.0, 0.0], [0.5, -1.0]]), nn.ReLU(), linear([[2.0, 3.0]])
     )
@@ -46,7 +47,8 @@ def test_two_layers_on_paper() -> None:
 
 
 def test_the_mean_of_absolute_values() -> None:
-    # y = 2, so dL/dy = 4, and dL/dW is 4, 0, -4: mean 0, sum of sizes 8, mean 8 / 3.
+    # y = 2, so dL/dy = 4, and dL/dW is 4, 0, -4: mean 0, sum of sizes 8, mean
+    # 8 / 3.
     means = measure_gradients(linear([[3.0, 5.0, 1.0]]), X)
     assert means == {"weight": pytest.approx(8 / 3)}
 
@@ -55,31 +57,35 @@ def test_target_and_loss() -> None:
     model, x = linear([[3.0]]), torch.tensor([[2.0]])
     assert measure_gradients(model, x) == {"weight": 24}  # 2 (6 - 0) 2
     assert measure_gradients(model, x, torch.tensor([[5.0]])) == {"weight": 4}
-    doubled = measure_gradients(model, x, loss_fn=lambda y, t: 2 * (y - t).sum())
+    doubled = measure_gradients(
+        model, x, loss_fn=lambda y, t: 2 * (y - t).sum()
+    )
     assert doubled == {"weight": 4}
 
 
 def test_weights_in_their_order_and_no_biases() -> None:
-    model = nn.Sequential(nn.Embedding(5, 4), nn.LayerNorm(4), nn.LSTM(4, 3), Head(3))
+    model = nn.Sequential(
+        nn.Embedding(5, 4), nn.LayerNorm(4), nn.LSTM(4, 3), Head(3)
+    )
     assert list(measure_gradients(model, torch.tensor([[1, 2]]))) == [
         "0.weight",
         "1.weight",
         "2.weight_ih_l0",
         "2.weight_hh_l0",
-        "3.weighing.weight",
+        "3.weighted.weight",
     ]
 
 
 class Head(nn.Module):
-    """Takes what an LSTM returns; its layer's name does not make the bias a weight."""
+    """Takes what an LSTM returns; has a bias with "weight" in its path."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.weighing = nn.Linear(size, 1)
+        self.weighted = nn.Linear(size, 1)
 
     def forward(self, lstm_output: tuple[Tensor, Any]) -> Tensor:
         """Use the sequence and leave the state."""
-        y: Tensor = self.weighing(lstm_output[0])
+        y: Tensor = self.weighted(lstm_output[0])
         return y
 
 
@@ -88,7 +94,9 @@ class Head(nn.Module):
     use_shortcut=st.booleans(),
     seed=st.integers(0, 999),
 )
-def test_finite_differences(sizes: list[int], use_shortcut: bool, seed: int) -> None:
+def test_finite_differences(
+    sizes: list[int], use_shortcut: bool, seed: int
+) -> None:
     torch.manual_seed(seed)
     model = DeepNeuralNetwork(sizes, use_shortcut).double()
     x = torch.randn(2, sizes[0], dtype=torch.float64)
@@ -108,7 +116,9 @@ def test_finite_differences(sizes: list[int], use_shortcut: bool, seed: int) -> 
             entry -= 2 * step
             slopes.append(abs(up - loss()) / (2 * step))
             entry += step
-        assert means[name] == pytest.approx(sum(slopes) / len(slopes), abs=1e-8)
+        assert means[name] == pytest.approx(
+            sum(slopes) / len(slopes), abs=1e-8
+        )
 
 
 @pytest.mark.parametrize("use_shortcut", [False, True])
@@ -122,7 +132,9 @@ def test_classes_as_target() -> None:
     model, classes = nn.Linear(3, 4), torch.tensor([2, 0])
     x, loss = torch.randn(2, 3), nn.CrossEntropyLoss()
     loss(model(x), classes).backward()
-    assert measure_gradients(model, x, classes, loss_fn=loss) == gradient_means(model)
+    assert measure_gradients(
+        model, x, classes, loss_fn=loss
+    ) == gradient_means(model)
     one = measure_gradients(model, x[0], classes[0], loss_fn=loss)
     assert one.keys() == {"weight"}
 
@@ -132,18 +144,23 @@ def test_half_precision_is_averaged_in_float32() -> None:
     x = torch.linspace(0, 1, 300).bfloat16()
     output = model(x).item()
     expected = (2 * output * x.float()).abs().mean().item()
-    assert measure_gradients(model, x)["weight"] == pytest.approx(expected, rel=1e-2)
+    assert measure_gradients(model, x)["weight"] == pytest.approx(
+        expected, rel=1e-2
+    )
     model.weight.grad = torch.full_like(model.weight, 1.0)
     model.weight.grad[0, 0] = 1.5
     # In bfloat16 the mean would round to 1.
-    assert gradient_means(model)["weight"] == pytest.approx(1 + 0.5 / 300, rel=1e-6)
+    assert gradient_means(model)["weight"] == pytest.approx(
+        1 + 0.5 / 300, rel=1e-6
+    )
 
 
 def test_sparse_gradients() -> None:
     model = nn.Embedding(4, 2, sparse=True)
     nn.init.ones_(model.weight)
     index = torch.tensor([1, 1])
-    # The loss is the mean of four squares: 4 x 2 / 4 over the entries of one row.
+    # The loss is the mean of four squares: 4 x 2 / 4 over the entries of one
+    # row.
     assert measure_gradients(model, index) == {"weight": pytest.approx(2 / 8)}
 
 
@@ -178,14 +195,18 @@ class Idle(nn.Module):
 
 def test_weights_without_a_gradient_are_reported() -> None:
     model = Idle()
-    with pytest.warns(UserWarning, match=r"no gradient reached idle\.weight: .*nan"):
+    with pytest.warns(
+        UserWarning, match=r"no gradient reached idle\.weight: .*nan"
+    ):
         means = measure_gradients(model, X)
     assert list(means) == ["idle.weight", "used.weight"]
     assert math.isnan(means["idle.weight"])
     assert means["used.weight"] > 0
 
     model(X).sum().backward()
-    with pytest.warns(UserWarning, match=r"no gradient reached idle\.weight: .*nan"):
+    with pytest.warns(
+        UserWarning, match=r"no gradient reached idle\.weight: .*nan"
+    ):
         assert math.isnan(gradient_means(model)["idle.weight"])
 
 
@@ -204,7 +225,9 @@ def test_the_printed_lines(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_lines_of_the_listing(capsys: pytest.CaptureFixture[str]) -> None:
     model = listing()
     print_gradients(model, X)
-    assert read_printout(capsys.readouterr().out) == measure_gradients(model, X)
+    assert read_printout(capsys.readouterr().out) == measure_gradients(
+        model, X
+    )
 
 
 # What is left alone
@@ -235,7 +258,10 @@ def fails(output: Tensor, target: Tensor) -> Tensor:
 @pytest.mark.parametrize("loss_fn", [nn.MSELoss(), fails])
 def test_no_trace(training: bool, loss_fn: Callable[..., Tensor]) -> None:
     torch.manual_seed(0)
-    model, x = Restless().train(training), torch.randn(8, 3, requires_grad=True)
+    model, x = (
+        Restless().train(training),
+        torch.randn(8, 3, requires_grad=True),
+    )
     model.norm.eval()  # a mode of its own
     model.linear.weight.grad = kept = torch.ones(4, 3)
     model.norm.train(training)
@@ -299,7 +325,10 @@ class Pair(nn.Linear):
         (torch.zeros(2), r"output's shape \(2, 1\), got \(2,\)"),
         (torch.zeros(()), r"output's shape \(2, 1\), got \(\)"),
         (torch.zeros(2, 2), r"output's shape \(2, 1\), got \(2, 2\)"),
-        (torch.zeros(1, dtype=torch.long), r"output's shape \(2, 1\), got \(1,\)"),
+        (
+            torch.zeros(1, dtype=torch.long),
+            r"output's shape \(2, 1\), got \(1,\)",
+        ),
     ],
 )
 def test_a_target_of_another_shape(target: Tensor, words: str) -> None:
@@ -310,8 +339,14 @@ def test_a_target_of_another_shape(target: Tensor, words: str) -> None:
 @pytest.mark.parametrize(
     ("x", "words"),
     [
-        (torch.tensor([[1.0, math.nan, 0.0]]), r"finite output, got 2 of 2 numbers"),
-        (torch.tensor([[1.0, math.inf, 0.0]]), r"finite output, got 2 of 2 numbers"),
+        (
+            torch.tensor([[1.0, math.nan, 0.0]]),
+            r"finite output, got 2 of 2 numbers",
+        ),
+        (
+            torch.tensor([[1.0, math.inf, 0.0]]),
+            r"finite output, got 2 of 2 numbers",
+        ),
         (torch.full((1, 3), 1e30), r"finite loss, got 1 of 1 numbers"),
     ],
 )
@@ -324,9 +359,17 @@ def test_not_finite(x: Tensor, words: str) -> None:
 @pytest.mark.parametrize(
     ("loss_fn", "error", "words"),
     [
-        (nn.MSELoss(reduction="none"), ValueError, r"scalar loss, got shape \(1, 1\)"),
+        (
+            nn.MSELoss(reduction="none"),
+            ValueError,
+            r"scalar loss, got shape \(1, 1\)",
+        ),
         (constant, ValueError, r"depends on the weights, got a constant"),
-        (lambda y, t: 1.0, TypeError, r"expected loss to be a tensor, got float"),
+        (
+            lambda y, t: 1.0,
+            TypeError,
+            r"expected loss to be a tensor, got float",
+        ),
     ],
 )
 def test_wrong_losses(
@@ -350,20 +393,30 @@ def test_wrong_types(model: Any, x: Any, target: Any, words: str) -> None:
         measure_gradients(model, x, target)
 
 
-@pytest.mark.parametrize("measure", [lambda m: measure_gradients(m, X), gradient_means])
+@pytest.mark.parametrize(
+    "measure", [lambda m: measure_gradients(m, X), gradient_means]
+)
 def test_models_without_trainable_weights(measure: Callable[..., Any]) -> None:
     frozen = nn.Linear(3, 1).requires_grad_(False)
-    with pytest.raises(ValueError, match=r"trainable weights .*\['weight', 'bias'\]"):
+    with pytest.raises(
+        ValueError, match=r"trainable weights .*\['weight', 'bias'\]"
+    ):
         measure(frozen)
-    with pytest.raises(ValueError, match=r"trainable weights .*got parameters \[\]"):
+    with pytest.raises(
+        ValueError, match=r"trainable weights .*got parameters \[\]"
+    ):
         measure(nn.ReLU())
-    with pytest.raises(ValueError, match="uninitialized weight, bias: run the model"):
+    with pytest.raises(
+        ValueError, match="uninitialized weight, bias: run the model"
+    ):
         measure(nn.LazyLinear(1))
 
 
 def test_gradient_means_before_backward() -> None:
     model = listing()
-    with pytest.raises(ValueError, match=r"got none: call loss\.backward\(\) before"):
+    with pytest.raises(
+        ValueError, match=r"got none: call loss\.backward\(\) before"
+    ):
         gradient_means(model)
     model(X).sum().backward()
     model.zero_grad()

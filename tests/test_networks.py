@@ -1,4 +1,4 @@
-"""The network of the listing against the printed tables and a network by hand."""
+"""The network against the printed tables and a network by hand."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -47,7 +47,9 @@ def test_the_printed_tables(
     torch.manual_seed(123)
     model = DeepNeuralNetwork(SIZES, use_shortcut, activation=activation)
     table = measure_gradients(model, torch.tensor([[1.0, 0.0, -1.0]]))
-    torch.testing.assert_close(table, read_printout(printout), rtol=rtol, atol=0)
+    torch.testing.assert_close(
+        table, read_printout(printout), rtol=rtol, atol=0
+    )
 
 
 def test_weights_are_drawn_as_by_a_row_of_linears() -> None:
@@ -69,7 +71,8 @@ def test_weights_are_drawn_as_by_a_row_of_linears() -> None:
 def test_forward(sizes: list[int], use_shortcut: bool) -> None:
     model = DeepNeuralNetwork(sizes, use_shortcut).double()
     assert model.bypassed == [
-        use_shortcut and sizes[i] == sizes[i + 1] for i in range(len(sizes) - 1)
+        use_shortcut and sizes[i] == sizes[i + 1]
+        for i in range(len(sizes) - 1)
     ]
     for batch in ((), (1,), (5,), (2, 3), (0,)):
         x = torch.randn(*batch, sizes[0], dtype=torch.float64)
@@ -133,7 +136,11 @@ def test_print_says_whether_there_are_shortcuts() -> None:
         ([3, True], TypeError, r"to be an integer, got True in \(3, True\)"),
         ([3, 2.0], TypeError, r"to be an integer, got 2\.0 in \(3, 2\.0\)"),
         ([3, "2"], TypeError, r"to be an integer, got '2'"),
-        ([3, torch.tensor(2)], TypeError, r"to be an integer, got tensor\(2\)"),
+        (
+            [3, torch.tensor(2)],
+            TypeError,
+            r"to be an integer, got tensor\(2\)",
+        ),
         (3, TypeError, r"a sequence of integers, got 3"),
         (None, TypeError, r"a sequence of integers, got None"),
     ],
@@ -147,7 +154,9 @@ def test_wrong_sizes(sizes: Any, error: type[Exception], words: str) -> None:
 
 @pytest.mark.parametrize("use_shortcut", ["False", 1, None])
 def test_wrong_switch(use_shortcut: Any) -> None:
-    with pytest.raises(TypeError, match=f"True or False, got {use_shortcut!r}"):
+    with pytest.raises(
+        TypeError, match=f"True or False, got {use_shortcut!r}"
+    ):
         DeepNeuralNetwork([2, 2], use_shortcut)
 
 
@@ -169,6 +178,8 @@ def test_wrong_activation(activation: Any, words: str) -> None:
 @pytest.mark.parametrize("shape", [(), (0,), (4,), (3, 2), (3, 1)])
 def test_an_input_that_does_not_fit(shape: tuple[int, ...]) -> None:
     model = DeepNeuralNetwork([3, 3], use_shortcut=True)
-    with pytest.raises(ValueError, match=r"last dimension is 3, got shape \(") as error:
+    with pytest.raises(
+        ValueError, match=r"last dimension is 3, got shape \("
+    ) as error:
         model(torch.zeros(shape))
     assert str(shape) in str(error.value)

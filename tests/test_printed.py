@@ -23,8 +23,13 @@ def test_a_few_figures_copied_from_the_sources_a_second_time() -> None:
         read_printout(BOOK_SECTION_WITHOUT)["layers.0.0.weight"]
         == 0.00020173587836325169
     )
-    assert read_printout(NOTEBOOK_WITHOUT)["layers.3.0.weight"] == 0.00139885104727
-    assert read_printout(NOTEBOOK_WITH)["layers.4.0.weight"] == 1.3268063068389893
+    assert (
+        read_printout(NOTEBOOK_WITHOUT)["layers.3.0.weight"]
+        == 0.00139885104727
+    )
+    assert (
+        read_printout(NOTEBOOK_WITH)["layers.4.0.weight"] == 1.3268063068389893
+    )
 
 
 def test_numbers_of_every_kind() -> None:
@@ -34,8 +39,12 @@ def test_numbers_of_every_kind() -> None:
     assert math.isnan(table["b"])
 
 
-@pytest.mark.parametrize("line", ["", "a has mean of 1", "a has gradient mean of"])
+@pytest.mark.parametrize(
+    "line", ["", "a has mean of 1", "a has gradient mean of"]
+)
 def test_a_line_that_reads_otherwise(line: str) -> None:
-    with pytest.raises(ValueError, match="NAME has gradient mean of NUMBER") as error:
+    with pytest.raises(
+        ValueError, match="NAME has gradient mean of NUMBER"
+    ) as error:
         read_printout(f"a has gradient mean of 1\n{line}\n")
     assert repr(line) in str(error.value)

@@ -1,4 +1,4 @@
-"""The activation function of the book, GELU, written out in both of its forms."""
+"""GELU, the activation function of the book, written out in both its forms."""
 
 import math
 
@@ -10,13 +10,14 @@ from torch import Tensor, nn
 class GELU(nn.Module):
     """The Gaussian error linear unit, x Phi(x), one number at a time.
 
-    Phi is the cumulative distribution function of the standard normal distribution.
-    Both forms are from section 2 of Hendrycks and Gimpel (2016), arXiv:1606.08415.
+    Phi is the cumulative distribution function of the standard normal
+    distribution. Both forms are from section 2 of Hendrycks and Gimpel (2016),
+    arXiv:1606.08415.
 
     Args:
         approximate: ``"tanh"``, the approximation that listing 4.5 uses, or
-            ``"none"``, x Phi(x) itself. The words are those of ``torch.nn.GELU``,
-            but the default is not: there it is ``"none"``.
+            ``"none"``, x Phi(x) itself. The words are those of
+            ``torch.nn.GELU``, but the default is not: there it is ``"none"``.
 
     Raises:
         ValueError: for any other ``approximate``.
@@ -26,12 +27,13 @@ class GELU(nn.Module):
         super().__init__()
         if approximate not in ("tanh", "none"):
             raise ValueError(
-                f'expected approximate to be "tanh" or "none", got {approximate!r}'
+                'expected approximate to be "tanh" or "none", '
+                f"got {approximate!r}"
             )
         self.approximate = approximate
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """Apply the function to every element; shape and dtype stay what they are.
+        """Apply the function to each element; shape and dtype stay.
 
         Raises:
             TypeError: if ``x`` does not hold floating-point numbers.
@@ -44,8 +46,8 @@ class GELU(nn.Module):
             bend = math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)
             y = 0.5 * z * (1 + torch.tanh(bend))
         else:
-            # Phi(z) = (1 + erf(z / sqrt 2)) / 2; erfc keeps the digits of the left
-            # tail, which 1 + erf loses to rounding.
+            # Phi(z) = (1 + erf(z / sqrt 2)) / 2; erfc keeps the digits of the
+            # left tail, which 1 + erf loses to rounding.
             y = 0.5 * z * torch.erfc(-z / math.sqrt(2))
         return y.to(x.dtype)
 

@@ -1,9 +1,10 @@
 """The figures of the book: plain numbers in, a picture out.
 
-Every figure shows itself when it ends a notebook cell, and ``figure.savefig(path)``
-writes it to a file. Nothing here touches pyplot or the reader's settings: the one
-visual language of the book is ``STYLE`` and ``COLOURS``. Figures have no background
-and are drawn in dark ink, so that a dark page can turn their lightness round.
+Every figure shows itself when it ends a notebook cell, and
+``figure.savefig(path)`` writes it to a file. Nothing here touches pyplot or
+the reader's settings: the one visual language of the book is ``STYLE`` and
+``COLOURS``. Figures have no background and are drawn in dark ink, so that a
+dark page can turn their lightness round.
 """
 
 import base64
@@ -20,7 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from torch import Tensor
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart, the dark ones.
+# Okabe and Ito's colours, which colour-blind readers can tell apart, the dark
+# ones.
 COLOURS = {
     "blue": "#0072b2",
     "orange": "#d55e00",
@@ -36,7 +38,10 @@ STYLE: dict[str, Any] = {
     "axes.labelcolor": COLOURS["ink"],
     "axes.edgecolor": COLOURS["grey"],
     "axes.prop_cycle": cycler(
-        color=[COLOURS[name] for name in ("blue", "orange", "green", "purple", "ink")],
+        color=[
+            COLOURS[name]
+            for name in ("blue", "orange", "green", "purple", "ink")
+        ],
         linestyle=["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))],
     ),
     "axes.spines.right": False,
@@ -53,10 +58,10 @@ WIDTH = 6.4  # inches, the text width of a page
 
 
 class BookFigure(Figure):
-    """A figure that notebooks show by themselves: crisp as SVG, with a PNG beside."""
+    """A figure that notebooks show by themselves, as SVG and as PNG."""
 
     def savefig(self, fname: Any, **options: Any) -> None:
-        """Save as matplotlib does, in the book's style and without the time of day."""
+        """Save as matplotlib does, in the book's style and without a date."""
         if options.get("format") == "svg" or str(fname).endswith(".svg"):
             options.setdefault("metadata", {"Date": None})
         with _book_style():
@@ -77,7 +82,7 @@ def _book_style() -> Any:
 
 
 class Panel(NamedTuple):
-    """One set of axes: named curves, and named stretches (two ends each) to shade."""
+    """One set of axes: named curves, and named stretches to shade."""
 
     y_label: str
     curves: Mapping[str, Float[Tensor, " points"]]
@@ -98,7 +103,9 @@ def draw_curves(
             for name, curve in panel.curves.items():
                 axes.plot(x, curve, label=name)
             for name, ends in panel.shaded.items():
-                axes.axvspan(*ends, color=COLOURS["grey"], alpha=0.15, linewidth=0)
+                axes.axvspan(
+                    *ends, color=COLOURS["grey"], alpha=0.15, linewidth=0
+                )
                 axes.text(
                     sum(ends) / 2, 0.5, name,
                     ha="center", transform=axes.get_xaxis_transform(),
@@ -117,7 +124,7 @@ def draw_slopes(
     losses: Float[Tensor, "rows columns points"],
     gradient: Float[Tensor, "rows columns"],
 ) -> BookFigure:
-    """Draw the loss as each weight of a matrix alone is nudged, and its tangent.
+    """Draw the loss as each weight alone is nudged, and its tangent.
 
     Args:
         name: what the matrix is called.
@@ -126,17 +133,24 @@ def draw_slopes(
         gradient: the slope of each tangent.
     """
     rows, columns, _ = losses.shape
-    at_zero = losses[0, 0, nudges.abs().argmin()]
+    at_zero = losses[0, 0, nudges.abs().argmin()].item()
     with _book_style():
         figure = BookFigure(figsize=(WIDTH, 1.2 + 1.6 * rows))
-        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        grid = figure.subplots(
+            rows, columns, sharex=True, sharey=True, squeeze=False
+        )
         for i, j in ((i, j) for i in range(rows) for j in range(columns)):
             axes = grid[i, j]
             axes.plot(nudges, losses[i, j], label="loss")
-            axes.plot(nudges, at_zero + gradient[i, j] * nudges, label="tangent")
+            axes.plot(
+                nudges, at_zero + gradient[i, j] * nudges, label="tangent"
+            )
             axes.plot(0, at_zero, "o", color=COLOURS["ink"])
             axes.set_title(f"{name}[{i}, {j}]: slope {gradient[i, j]:.4g}")
-        grid[0, 0].set_ylim(losses.min() - 1, losses.max() + 1)
+        low, high = losses.min().item(), losses.max().item()
+        grid[0, 0].set_ylim(
+            low - 0.05 * (high - low), high + 0.05 * (high - low)
+        )
         grid[0, 0].legend()
         figure.supxlabel("nudge added to this weight alone")
         figure.supylabel("loss")
@@ -146,8 +160,8 @@ def draw_slopes(
 class Column(NamedTuple):
     """One network of :func:`draw_networks`.
 
-    ``layer_sizes`` and ``bypassed`` are those of ``DeepNeuralNetwork``; ``gradients``
-    holds one number a layer, first to last, to be drawn as bars.
+    ``layer_sizes`` and ``bypassed`` are those of ``DeepNeuralNetwork``;
+    ``gradients`` holds one number a layer, first to last, to be drawn as bars.
     """
 
     title: str
@@ -157,14 +171,18 @@ class Column(NamedTuple):
 
 
 def draw_networks(*columns: Column) -> BookFigure:
-    """Draw networks side by side, the input below, and their gradients as bars.
+    """Draw networks side by side, input below, gradients as bars.
 
-    A layer is a box, a shortcut an arrow around it, drawn where ``bypassed`` says so
-    and nowhere else. All bars share one logarithmic axis.
+    A layer is a box, a shortcut an arrow around it, drawn where ``bypassed``
+    says so and nowhere else. All bars share one logarithmic axis.
     """
     depth = max(len(column.bypassed) for column in columns)
     values = [value for column in columns for value in column.gradients]
-    ratios = [share for c in columns for share in ((1.25, 1) if c.gradients else (1,))]
+    ratios = [
+        share
+        for c in columns
+        for share in ((1.25, 1) if c.gradients else (1,))
+    ]
     with _book_style():
         figure = BookFigure(figsize=(WIDTH, 1.3 + 0.72 * depth))
         row = figure.subplots(
@@ -195,7 +213,11 @@ def _draw_network(axes: Axes, column: Column) -> None:
     for i, (sizes, bypassed) in enumerate(
         zip(pairwise(column.layer_sizes), column.bypassed, strict=True)
     ):
-        start = -0.7 if i == 0 else i - 1 + (plus if column.bypassed[i - 1] else 0.27)
+        start = (
+            -0.7
+            if i == 0
+            else i - 1 + (plus if column.bypassed[i - 1] else 0.27)
+        )
         axes.annotate("", (0, i - 0.25), (0, start), arrowprops=arrow)
         axes.add_patch(
             FancyBboxPatch(
@@ -217,7 +239,9 @@ def _draw_network(axes: Axes, column: Column) -> None:
                 "", (-0.12, i + plus), (side, i + plus),
                 arrowprops=arrow | {"color": blue, "lw": 1.8},
             )  # fmt: skip
-            axes.plot([0, 0], [i + 0.25, i + plus - 0.1], color=ink, ls="-", lw=1)
+            axes.plot(
+                [0, 0], [i + 0.25, i + plus - 0.1], color=ink, ls="-", lw=1
+            )
             axes.plot(0, i + plus, "o", ms=11, mfc="none", mec=blue)
             axes.plot(0, i + plus, "+", ms=8, mec=blue, mew=1.5)
     last = len(column.bypassed) - 1
@@ -226,11 +250,17 @@ def _draw_network(axes: Axes, column: Column) -> None:
     axes.text(0, last + 0.74, "output", ha="center", va="bottom")
 
 
-def _draw_bars(axes: Axes, gradients: Sequence[float], values: Sequence[float]) -> None:
+def _draw_bars(
+    axes: Axes, gradients: Sequence[float], values: Sequence[float]
+) -> None:
     floor, ceiling = min(values) / 4, max(values) * 40
-    axes.barh(range(len(gradients)), gradients, height=0.42, color=COLOURS["orange"])
+    axes.barh(
+        range(len(gradients)), gradients, height=0.42, color=COLOURS["orange"]
+    )
     for i, gradient in enumerate(gradients):
-        axes.text(gradient * 1.3, i, f"{gradient:.3g}", va="center", fontsize=9)
+        axes.text(
+            gradient * 1.3, i, f"{gradient:.3g}", va="center", fontsize=9
+        )
     axes.set_xscale("log")
     axes.set_xlim(floor, ceiling)
     axes.grid(axis="y", visible=False)

@@ -11,28 +11,30 @@ from shortcuts.activations import GELU
 
 
 class DeepNeuralNetwork(nn.Module):
-    """Layers of Linear and activation, each bypassed by a shortcut where it fits.
+    """Layers of Linear and activation, bypassed by shortcuts where they fit.
 
     Without shortcuts a layer computes ``h = layer(h)``, with them
-    ``h = h + layer(h)`` wherever input and output have the same shape. Shortcuts have
-    no weights, so ``torch.manual_seed(s)`` before building gives both networks the
-    same ones, and with the sizes of listing 4.5 and seed 123 those of the book section
-    and of the notebook.
+    ``h = h + layer(h)`` wherever input and output have the same shape.
+    Shortcuts have no weights, so ``torch.manual_seed(s)`` before building
+    gives both networks the same ones, and with the sizes of listing 4.5 and
+    seed 123 those of the book section and of the notebook.
 
     Args:
-        layer_sizes: units of the input and of every layer; sizes ``[3, 3, 1]`` make
-            two layers, the first from 3 to 3 units and the second from 3 to 1.
+        layer_sizes: units of the input and of every layer; sizes ``[3, 3, 1]``
+            make two layers, the first from 3 to 3 units and the second from 3
+            to 1.
         use_shortcut: whether to add a layer's input to its output.
-        activation: called without arguments, once a layer, to make what follows the
-            Linear; ``nn.GELU`` gives the network of the notebook.
+        activation: called without arguments, once a layer, to make what
+            follows the Linear; ``nn.GELU`` gives the network of the notebook.
 
     Raises:
-        TypeError: if a size is no integer, ``use_shortcut`` no bool, or ``activation``
-            makes no module.
+        TypeError: if a size is no integer, ``use_shortcut`` no bool, or
+            ``activation`` makes no module.
         ValueError: if there are fewer than two sizes, or one is below 1.
 
-    Source: listing 4.5 of Raschka (2024); the shortcut is equation (1) of He et al.
-    (2016), arXiv:1512.03385, with the activation inside the bypassed branch.
+    Source: listing 4.5 of Raschka (2024); the shortcut is equation (1) of He
+    et al. (2016), arXiv:1512.03385, with the activation inside the bypassed
+    branch.
     """
 
     def __init__(
@@ -46,22 +48,29 @@ class DeepNeuralNetwork(nn.Module):
         sizes = _checked_sizes(layer_sizes)
         if not isinstance(use_shortcut, bool):
             raise TypeError(
-                f"expected use_shortcut to be True or False, got {use_shortcut!r}"
+                "expected use_shortcut to be True or False, "
+                f"got {use_shortcut!r}"
             )
-        # All activations come first: were one no module, no weight is drawn yet.
+        # All activations come first: were one no module, no weight is drawn
+        # yet.
         activations = [_made_by(activation) for _ in sizes[1:]]
         self.layer_sizes = sizes
         self.use_shortcut = use_shortcut
         self.layers = nn.ModuleList(
             nn.Sequential(nn.Linear(n_in, n_out), act)
-            for (n_in, n_out), act in zip(pairwise(sizes), activations, strict=True)
+            for (n_in, n_out), act in zip(
+                pairwise(sizes), activations, strict=True
+            )
         )
 
-    def forward(self, x: Float[Tensor, "*batch n_in"]) -> Float[Tensor, "*batch n_out"]:
+    def forward(
+        self, x: Float[Tensor, "*batch n_in"]
+    ) -> Float[Tensor, "*batch n_out"]:
         """Pass ``x`` through all layers.
 
         Raises:
-            ValueError: if the last dimension of ``x`` is not the first layer size.
+            ValueError: if the last dimension of ``x`` is not the first layer
+                size.
         """
         _check_last_dimension(x, self.layer_sizes[0])
         for layer in self.layers:
@@ -72,7 +81,7 @@ class DeepNeuralNetwork(nn.Module):
 
     @property
     def bypassed(self) -> list[bool]:
-        """Which layers a shortcut bypasses, first to last: those of equal sizes."""
+        """Which layers a shortcut bypasses, first to last."""
         return [
             self.use_shortcut and n_in == n_out
             for n_in, n_out in pairwise(self.layer_sizes)
@@ -96,21 +105,24 @@ def _checked_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:
         sizes = tuple(layer_sizes)
     except TypeError:
         raise TypeError(
-            f"expected layer_sizes to be a sequence of integers, got {layer_sizes!r}"
+            "expected layer_sizes to be a sequence of integers, "
+            f"got {layer_sizes!r}"
         ) from None
     for size in sizes:
         if isinstance(size, bool) or not isinstance(size, Integral):
             raise TypeError(
-                f"expected every layer size to be an integer, got {size!r} in {sizes}"
+                "expected every layer size to be an integer, "
+                f"got {size!r} in {sizes}"
             )
         if size < 1:
             raise ValueError(
-                f"expected every layer size to be at least 1, got {size} in {sizes}"
+                "expected every layer size to be at least 1, "
+                f"got {size} in {sizes}"
             )
     if len(sizes) < 2:
         raise ValueError(
-            f"expected at least two layer sizes, of the input and of one layer, "
-            f"got {sizes}"
+            "expected at least two layer sizes, of the input and of one "
+            f"layer, got {sizes}"
         )
     return sizes
 
@@ -118,10 +130,12 @@ def _checked_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:
 def _made_by(activation: Callable[[], nn.Module]) -> nn.Module:
     if isinstance(activation, nn.Module) or not callable(activation):
         raise TypeError(
-            "expected activation to be a class or function that makes a module, "
-            f"such as nn.GELU, got {activation!r}"
+            "expected activation to be a class or function that makes a "
+            f"module, such as nn.GELU, got {activation!r}"
         )
     module = activation()
     if not isinstance(module, nn.Module):
-        raise TypeError(f"expected activation() to make a module, got {module!r}")
+        raise TypeError(
+            f"expected activation() to make a module, got {module!r}"
+        )
     return module

@@ -1,8 +1,8 @@
-"""The tables that the two source documents print, word for word, and how to read them.
+"""The tables that the two sources print, word for word, and how to read them.
 
-Both show the network of listing 4.5 (sizes 3, 3, 3, 3, 3, 1, seed 123, input 1, 0, -1,
-target 0). The book section uses the tanh form of GELU and breaks off before its second
-table; the notebook uses the exact form and prints both.
+Both show the network of listing 4.5 (sizes 3, 3, 3, 3, 3, 1, seed 123, input
+1, 0, -1, target 0). The book section uses the tanh form of GELU and breaks off
+before its second table; the notebook uses the exact form and prints both.
 """
 
 import re
@@ -37,10 +37,11 @@ _LINE = re.compile(r"(\S+) has gradient mean of (\S+)")
 
 
 def read_printout(printout: str) -> dict[str, float]:
-    """Turn lines as :func:`shortcuts.print_gradients` prints them back into numbers.
+    """Turn printed lines back into numbers.
 
     Raises:
-        ValueError: if a line does not read ``NAME has gradient mean of NUMBER``.
+        ValueError: if a line does not read ``NAME has gradient mean of
+            NUMBER``.
     """
     means = {}
     for line in printout.splitlines():

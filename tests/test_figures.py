@@ -1,0 +1,174 @@
+"""Figures hold the numbers given, and leave the reader's settings alone."""
+
+import math
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
+from matplotlib.lines import Line2D
+
+from shortcuts.figures import (
+    BookFigure,
+    Column,
+    Panel,
+    draw_curves,
+    draw_networks,
+    draw_slopes,
+)
+
+SIZES = [3, 3, 3, 1]
+GRADIENTS = [0.01, 0.002, 0.3]
+
+
+def bars(axes: Axes) -> list[float]:
+    return [
+        bar.get_width()
+        for container in axes.containers
+        if isinstance(container, BarContainer)
+        for bar in container
+    ]
+
+
+def heights(line: Line2D) -> list[float]:
+    return [float(y) for y in np.asarray(line.get_ydata())]
+
+
+def sums(axes: Axes) -> list[int]:
+    """Return after which layers a plus sign stands."""
+    return [
+        math.floor(heights(line)[0])
+        for line in axes.lines
+        if line.get_marker() == "+"
+    ]
+
+
+def texts(axes: Axes) -> list[str]:
+    return [text.get_text() for text in axes.texts]
+
+
+@pytest.mark.parametrize(
+    "bypassed",
+    [[False] * 3, [True, True, False], [False, True, False], [True] * 3],
+)
+def test_shortcuts_are_drawn_where_they_are_and_nowhere_else(
+    bypassed: list[bool],
+) -> None:
+    (axes,) = draw_networks(Column("a title", SIZES, bypassed)).axes
+    assert sums(axes) == [i for i in range(3) if bypassed[i]]
+    labels = texts(axes)
+    assert "a title" in labels
+    for i, (n_in, n_out) in enumerate(pairwise(SIZES)):
+        assert f"layers.{i}   {n_in} → {n_out}" in labels
+
+
+def test_bars_and_labels_are_the_gradients() -> None:
+    left, left_bars, right, right_bars = draw_networks(
+        Column("left", SIZES, [False] * 3, GRADIENTS),
+        Column("right", SIZES, [True, True, False], [0.1, 0.25, 4.0]),
+    ).axes
+    assert sums(left) == []
+    assert sums(right) == [0, 1]
+    assert bars(left_bars) == GRADIENTS
+    assert bars(right_bars) == [0.1, 0.25, 4.0]
+    assert texts(left_bars) == ["0.01", "0.002", "0.3"]
+    assert texts(right_bars) == ["0.1", "0.25", "4"]
+    assert left_bars.get_xscale() == "log"
+    assert left_bars.get_xlim() == right_bars.get_xlim()
+    assert left_bars.get_xlim()[0] < 0.002 < 4.0 < left_bars.get_xlim()[1]
+
+
+def test_networks_of_different_depths() -> None:
+    one, deep = draw_networks(
+        Column("one layer", [1, 1], [True]),
+        Column("deep", [2] * 8, [False] * 7),
+    ).axes
+    assert sums(one) == [0]
+    assert len([t for t in texts(deep) if t.startswith("layers.")]) == 7
+    assert one.get_ylim() == deep.get_ylim()
+
+
+def test_slopes() -> None:
+    nudges = torch.linspace(-1, 1, 5)
+    gradient = torch.tensor([[1.0, -2.0]])
+    losses = 5 + gradient[..., None] * nudges + nudges**2
+    axes = draw_slopes("W", nudges, losses, gradient).axes
+    assert [a.get_title() for a in axes] == [
+        "W[0, 0]: slope 1",
+        "W[0, 1]: slope -2",
+    ]
+    for j, panel in enumerate(axes):
+        curve, tangent, point = panel.lines
+        assert heights(curve) == losses[0, j].tolist()
+        expected = (5 + gradient[0, j] * nudges).tolist()
+        assert heights(tangent) == pytest.approx(expected)
+        assert heights(point) == [5]
+
+
+def test_curves() -> None:
+    x = torch.tensor([0.0, 1.0, 2.0])
+    left, right = draw_curves(
+        x,
+        Panel("one", {"a": x + 1}, {"here": (0, 1)}),
+        Panel("two", {"a": x + 1, "b": 2 * x + 1}),
+        x_label="an x",
+        y_log=True,
+    ).axes
+    assert (left.get_xlabel(), left.get_ylabel()) == ("an x", "one")
+    assert heights(right.lines[1]) == [1, 3, 5]
+    assert left.get_yscale() == right.get_yscale() == "log"
+    assert texts(left) == ["here"]
+    assert left.get_legend() is None  # a lone curve is named by its axis
+    legend = right.get_legend()
+    assert legend is not None
+    assert [t.get_text() for t in legend.get_texts()] == ["a", "b"]
+
+
+def figure() -> BookFigure:
+    return draw_networks(
+        Column("a title", SIZES, [True, False, False], GRADIENTS)
+    )
+
+
+def test_a_notebook_gets_svg_and_png_and_always_the_same() -> None:
+    shown = figure()._repr_mimebundle_()
+    assert shown["image/svg+xml"].count("<svg") == 1
+    assert shown.keys() == {"image/svg+xml", "image/png"}
+    assert shown == figure()._repr_mimebundle_()
+
+
+def test_saved_files_are_the_same_each_time(tmp_path: Path) -> None:
+    for name in ("one.svg", "two.svg", "one.png", "two.png"):
+        figure().savefig(tmp_path / name)
+    for suffix in ("svg", "png"):
+        one, two = (tmp_path / f"{name}.{suffix}" for name in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+    assert b"<dc:date>" not in (tmp_path / "one.svg").read_bytes()
+
+
+def test_the_readers_settings_neither_change_nor_matter() -> None:
+    plain = figure()._repr_mimebundle_()
+    with matplotlib.rc_context({"font.size": 30, "svg.fonttype": "none"}):
+        before = dict(matplotlib.rcParams)
+        assert figure()._repr_mimebundle_() == plain
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_imports_load_no_more_than_they_need() -> None:
+    code = (
+        "import sys; import shortcuts; assert 'matplotlib' not in sys.modules;"
+        "import shortcuts.figures; assert 'pyplot' not in str(sys.modules)"
+    )
+    path = Path(__file__).parent.parent / "code"
+    subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(path)},
+        check=True,
+    )
