@@ -4,7 +4,7 @@ RUN := .venv/bin/python -m
 SPHINX := $(RUN) sphinx -c . -T -j auto
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: help html test lint live linkcheck lock clean
+.PHONY: help html test lint live linkcheck picture lock clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -29,6 +29,11 @@ live: .venv/ready  ## show the book while you write, rebuilt at each change
 linkcheck: .venv/ready  ## ask every outside link of the book (needs a network)
 	$(SPHINX) -b linkcheck -D nb_execution_mode=off -d _build/links/doctrees \
 	  book _build/links
+
+picture: html  ## draw the picture of the README anew, from the landing page
+	sed 's/ <metadata>/ <rect width="100%" height="100%" fill="white"\/>&/' \
+	  _build/html/$$(sed -n 's/.*src="\(_images[^"]*\)".*/\1/p' _build/html/index.html) \
+	  > .github/figure-4-12.svg
 
 lock: .venv/ready  ## write constraints.txt anew from requirements.txt
 	$(RUN) pip install --quiet uv==0.13.9
