@@ -52,6 +52,27 @@ def test_the_printed_tables(
     )
 
 
+def test_each_printout_is_nearest_to_its_own_form_of_gelu() -> None:
+    def differences(printout: str) -> list[float]:
+        printed = read_printout(printout)
+        tables = []
+        for activation in (GELU, nn.GELU):
+            torch.manual_seed(123)
+            model = DeepNeuralNetwork(SIZES, False, activation=activation)
+            tables.append(
+                measure_gradients(model, torch.tensor([[1.0, 0.0, -1.0]]))
+            )
+        return [
+            max(abs(table[name] / printed[name] - 1) for name in printed)
+            for table in tables
+        ]
+
+    tanh, exact = differences(BOOK_SECTION_WITHOUT)
+    assert tanh < exact / 5
+    tanh, exact = differences(NOTEBOOK_WITHOUT)
+    assert exact < tanh / 5
+
+
 def test_weights_are_drawn_as_by_a_row_of_linears() -> None:
     torch.manual_seed(7)
     rows = [nn.Linear(2, 3), nn.Linear(3, 3), nn.Linear(3, 1)]
