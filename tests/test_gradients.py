@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from shortcuts import (
     DeepNeuralNetwork,
@@ -139,6 +140,18 @@ def test_classes_as_target() -> None:
     assert one.keys() == {"weight"}
 
 
+def test_a_loss_around_another_takes_any_target() -> None:
+    model, words = nn.Linear(3, 5), torch.tensor([[0, 4], [1, 1]])
+    x, flat = torch.randn(2, 2, 3), nn.CrossEntropyLoss()
+
+    def loss(output: Tensor, _: Tensor) -> Tensor:
+        value: Tensor = flat(output.flatten(0, 1), words.flatten())
+        return value
+
+    torch.autograd.backward(loss(model(x), words))
+    assert measure_gradients(model, x, loss_fn=loss) == gradient_means(model)
+
+
 def test_half_precision_is_averaged_in_float32() -> None:
     model = nn.Linear(300, 1, bias=False).bfloat16()
     x = torch.linspace(0, 1, 300).bfloat16()
@@ -169,6 +182,15 @@ def test_tied_weights_count_once() -> None:
     second.weight = first.weight
     means = measure_gradients(nn.Sequential(first, second), torch.ones(1, 2))
     assert list(means) == ["0.weight"]
+
+
+def test_weights_tied_to_something_of_another_name() -> None:
+    model = nn.Module()
+    model.embedding = nn.Parameter(torch.ones(1, 3))
+    model.head = nn.Linear(3, 1)
+    model.head.weight = model.embedding
+    model.forward = model.head.forward
+    assert list(measure_gradients(model, X)) == ["head.weight"]
 
 
 def test_frozen_weights_are_left_out() -> None:
@@ -294,11 +316,58 @@ def test_dropout_is_measured_in_the_mode_the_model_is_in() -> None:
     assert measure_gradients(model.eval(), x) != training
 
 
-def test_inside_no_grad() -> None:
+def test_a_shared_buffer_is_left_alone() -> None:
+    norm = nn.BatchNorm1d(3)
+    model, mean = nn.Sequential(nn.Linear(3, 3), norm, norm), norm.running_mean
+    measure_gradients(model, torch.randn(4, 3))
+    assert norm.running_mean is mean
+    assert mean is not None
+    assert mean.eq(0).all()
+    assert norm.num_batches_tracked == 0
+
+
+class Recomputed(nn.Module):
+    """A model whose forward pass runs once more during the backward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Keep no activations."""
+        y: Tensor = checkpoint(self.inner, x, use_reentrant=False)
+        return y
+
+
+def test_gradient_checkpointing_leaves_no_trace() -> None:
+    model = Recomputed()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    measure_gradients(model, torch.randn(4, 3))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, state[name]), name
+
+
+def test_the_history_of_input_and_target_is_left_alone() -> None:
+    model = nn.Linear(3, 3)
+    x = model(X).sigmoid()
+    expected = measure_gradients(model, x.detach(), x.detach() / 2)
+    assert measure_gradients(model, x, x / 2) == expected
+    x.sum().backward()  # the graph of x is still there
+
+
+def test_a_layer_that_writes_to_its_input() -> None:
+    model = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(3, 1))
+    x = X.clone()
+    assert measure_gradients(model, x) == measure_gradients(model, x)
+    assert torch.equal(x, X)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_where_gradients_are_off(mode: type) -> None:
     model = listing()
     expected = measure_gradients(model, X)
-    with torch.no_grad():
-        assert measure_gradients(model, X) == expected
+    with mode():
+        assert measure_gradients(model, X.clone()) == expected
         assert not torch.is_grad_enabled()
 
 
@@ -379,6 +448,19 @@ def test_wrong_losses(
         measure_gradients(listing(), X, loss_fn=loss_fn)
 
 
+class OnlyBias(nn.Linear):
+    """A layer that leaves its weight out."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Return the bias."""
+        return self.bias.expand(len(input), -1)
+
+
+def test_a_loss_that_depends_on_no_weight() -> None:
+    with pytest.raises(ValueError, match="expected gradients, got none"):
+        measure_gradients(OnlyBias(3, 1), X)
+
+
 @pytest.mark.parametrize(
     ("model", "x", "target", "words"),
     [
@@ -415,7 +497,7 @@ def test_models_without_trainable_weights(measure: Callable[..., Any]) -> None:
 def test_gradient_means_before_backward() -> None:
     model = listing()
     with pytest.raises(
-        ValueError, match=r"got none: call loss\.backward\(\) before"
+        ValueError, match=r"got none: .*backward\(\) has to come before"
     ):
         gradient_means(model)
     model(X).sum().backward()

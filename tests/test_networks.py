@@ -140,6 +140,8 @@ def test_the_activation_is_made_once_a_layer() -> None:
 def test_any_sequence_of_integers_will_do(sizes: Iterable[int]) -> None:
     model = DeepNeuralNetwork(sizes, use_shortcut=False)  # type: ignore[arg-type]
     assert model(torch.zeros(1, 3)).shape == (1, 1)
+    assert model.layer_sizes == (3, 1)
+    assert {*map(type, model.layer_sizes)} == {int}
 
 
 def test_print_says_whether_there_are_shortcuts() -> None:
@@ -194,6 +196,14 @@ def test_wrong_activation(activation: Any, words: str) -> None:
     with pytest.raises(TypeError, match=words):
         DeepNeuralNetwork([2, 2], True, activation=activation)
     assert torch.equal(torch.get_rng_state(), random_state)
+
+
+def test_an_input_of_whole_numbers() -> None:
+    model = DeepNeuralNetwork([3, 1], use_shortcut=False)
+    with pytest.raises(
+        TypeError, match=r"floating-point input, got torch\.int64"
+    ):
+        model(torch.tensor([[1, 0, -1]]))
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (4,), (3, 2), (3, 1)])

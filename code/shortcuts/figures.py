@@ -9,11 +9,15 @@ dark page can turn their lightness round.
 
 import base64
 import io
+import math
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import matplotlib.style
+import numpy as np
 from cycler import cycler
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -21,8 +25,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from torch import Tensor
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart, the dark
-# ones.
+# From Okabe and Ito's colours, which colour-blind readers can tell apart; the
+# purple is made darker.
 COLOURS = {
     "blue": "#0072b2",
     "orange": "#d55e00",
@@ -62,9 +66,16 @@ class BookFigure(Figure):
 
     def savefig(self, fname: Any, **options: Any) -> None:
         """Save as matplotlib does, in the book's style and without a date."""
-        if options.get("format") == "svg" or str(fname).endswith(".svg"):
-            options.setdefault("metadata", {"Date": None})
+        kind = options.get("format") or str(fname).rpartition(".")[2]
+        if kind.lower() == "svg":
+            given = options.get("metadata") or {}
+            options["metadata"] = {"Date": None} | given
         with _book_style():
+            # The layout is found once: were it sought again at each saving,
+            # two savings would differ.
+            if self.get_layout_engine() is not None:
+                self.draw_without_rendering()
+                self.set_layout_engine("none")
             super().savefig(fname, **options)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
@@ -77,7 +88,7 @@ class BookFigure(Figure):
         }
 
 
-def _book_style() -> Any:
+def _book_style() -> AbstractContextManager[None]:
     return matplotlib.style.context(["default", STYLE])
 
 
@@ -86,7 +97,7 @@ class Panel(NamedTuple):
 
     y_label: str
     curves: Mapping[str, Float[Tensor, " points"]]
-    shaded: Mapping[str, tuple[float, float]] = {}
+    shaded: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
 
 def draw_curves(
@@ -103,13 +114,9 @@ def draw_curves(
             for name, curve in panel.curves.items():
                 axes.plot(x, curve, label=name)
             for name, ends in panel.shaded.items():
-                axes.axvspan(
-                    *ends, color=COLOURS["grey"], alpha=0.15, linewidth=0
-                )
-                axes.text(
-                    sum(ends) / 2, 0.5, name,
-                    ha="center", transform=axes.get_xaxis_transform(),
-                )  # fmt: skip
+                axes.axvspan(*ends, color=COLOURS["grey"], alpha=0.15, lw=0)
+                place = {"transform": axes.get_xaxis_transform()}
+                axes.text(sum(ends) / 2, 0.5, name, ha="center", **place)
             axes.set(xlabel=x_label, ylabel=panel.y_label)
             if y_log:
                 axes.set_yscale("log")
@@ -128,29 +135,34 @@ def draw_slopes(
 
     Args:
         name: what the matrix is called.
-        nudges: what is added to the weight; 0 must be among them.
+        nudges: what is added to the weight, zero among them.
         losses: the loss at each nudge of each weight.
         gradient: the slope of each tangent.
+
+    Raises:
+        ValueError: if there is no nudge of zero, where the tangents touch.
     """
     rows, columns, _ = losses.shape
-    at_zero = losses[0, 0, nudges.abs().argmin()].item()
+    zero = int(nudges.abs().argmin())
+    if nudges[zero].abs() > 1e-6 * nudges.abs().max():  # linspace rounds
+        raise ValueError(
+            "expected a nudge of zero among the nudges, the smallest is "
+            f"{nudges[zero].item()}"
+        )
+    low, high = losses.min().item(), losses.max().item()
+    margin = 0.05 * (high - low) or 1.0
     with _book_style():
         figure = BookFigure(figsize=(WIDTH, 1.2 + 1.6 * rows))
         grid = figure.subplots(
             rows, columns, sharex=True, sharey=True, squeeze=False
         )
-        for i, j in ((i, j) for i in range(rows) for j in range(columns)):
-            axes = grid[i, j]
+        for (i, j), axes in np.ndenumerate(grid):
+            start = losses[i, j, zero].item()
             axes.plot(nudges, losses[i, j], label="loss")
-            axes.plot(
-                nudges, at_zero + gradient[i, j] * nudges, label="tangent"
-            )
-            axes.plot(0, at_zero, "o", color=COLOURS["ink"])
+            axes.plot(nudges, start + gradient[i, j] * nudges, label="tangent")
+            axes.plot(0, start, "o", color=COLOURS["ink"])
             axes.set_title(f"{name}[{i}, {j}]: slope {gradient[i, j]:.4g}")
-        low, high = losses.min().item(), losses.max().item()
-        grid[0, 0].set_ylim(
-            low - 0.05 * (high - low), high + 0.05 * (high - low)
-        )
+        grid[0, 0].set_ylim(low - margin, high + margin)
         grid[0, 0].legend()
         figure.supxlabel("nudge added to this weight alone")
         figure.supylabel("loss")
@@ -161,7 +173,7 @@ class Column(NamedTuple):
     """One network of :func:`draw_networks`.
 
     ``layer_sizes`` and ``bypassed`` are those of ``DeepNeuralNetwork``;
-    ``gradients`` holds one number a layer, first to last, to be drawn as bars.
+    ``gradients`` holds one number for each layer, first to last, or nothing.
     """
 
     title: str
@@ -174,93 +186,96 @@ def draw_networks(*columns: Column) -> BookFigure:
     """Draw networks side by side, input below, gradients as bars.
 
     A layer is a box, a shortcut an arrow around it, drawn where ``bypassed``
-    says so and nowhere else. All bars share one logarithmic axis.
+    says so and nowhere else. All bars share one logarithmic axis. A gradient
+    of zero or nan has no bar, but its label says what it is.
+
+    Raises:
+        ValueError: if a column has not one gradient for each of its layers.
     """
+    for column in columns:
+        layers, values = len(column.bypassed), len(column.gradients)
+        if values not in (0, layers):
+            raise ValueError(
+                f"expected a gradient for each of the {layers} layers, "
+                f"got {values}"
+            )
     depth = max(len(column.bypassed) for column in columns)
-    values = [value for column in columns for value in column.gradients]
-    ratios = [
-        share
-        for c in columns
-        for share in ((1.25, 1) if c.gradients else (1,))
-    ]
+    values_of_all = [value for column in columns for value in column.gradients]
+    ratios = [r for c in columns for r in ((1.25, 1) if c.gradients else (1,))]
     with _book_style():
         figure = BookFigure(figsize=(WIDTH, 1.3 + 0.72 * depth))
-        row = figure.subplots(
-            1, len(ratios), squeeze=False, sharey=True, width_ratios=ratios
-        )[0]
-        axes_left = iter(row)
+        row = iter(
+            figure.subplots(
+                1, len(ratios), squeeze=False, sharey=True, width_ratios=ratios
+            )[0]
+        )
         for column in columns:
-            _draw_network(next(axes_left), column)
+            axes = next(row)
+            axes.set_ylim(-1.0, depth - 0.1)
+            _draw_network(axes, column)
             if column.gradients:
-                _draw_bars(next(axes_left), column.gradients, values)
-        row[0].set_ylim(-1.0, depth - 0.1)
+                _draw_bars(next(row), column.gradients, values_of_all)
     return figure
+
+
+# Heights from the middle of a box, in layers: its edge, the fork below where a
+# shortcut leaves, the sum above where it ends, and the radius of the sum's ring.
+EDGE, FORK, SUM, RING = 0.25, 0.37, 0.44, 0.08
 
 
 def _draw_network(axes: Axes, column: Column) -> None:
     ink, blue = COLOURS["ink"], COLOURS["blue"]
-    arrow = {"arrowstyle": "-|>", "color": ink, "shrinkA": 0, "shrinkB": 0}
-    low, plus, side = (
-        0.37,
-        0.44,
-        -1.25,
-    )  # a fork, a sum, and the way round the box
+    side = -1.25  # where shortcuts run; boxes reach from -1 to 1
+
+    def arrow(
+        start: tuple[float, float], end: tuple[float, float], **style: Any
+    ) -> None:
+        style = {"arrowstyle": "-|>", "color": ink, "shrinkA": 0} | style
+        axes.annotate("", end, start, arrowprops={"shrinkB": 0} | style)
+
     axes.set_axis_off()
     axes.set_xlim(side - 0.15, -side)
+    axes.set_title(column.title, x=0.53, weight="bold", fontsize=10)
     axes.text(0, -0.72, "input", ha="center", va="top")
-    axes.text(0, 1.02, column.title, ha="center", weight="bold",
-              transform=axes.get_xaxis_transform())  # fmt: skip
-    for i, (sizes, bypassed) in enumerate(
-        zip(pairwise(column.layer_sizes), column.bypassed, strict=True)
-    ):
-        start = (
-            -0.7
-            if i == 0
-            else i - 1 + (plus if column.bypassed[i - 1] else 0.27)
+    end = -0.7  # of what is drawn so far
+    for i, (n_in, n_out) in enumerate(pairwise(column.layer_sizes)):
+        box = FancyBboxPatch(
+            (-0.95, i - 0.2),
+            1.9,
+            0.4,
+            boxstyle="round,pad=0.05",
+            fc="none",
+            ec=ink,
         )
-        axes.annotate("", (0, i - 0.25), (0, start), arrowprops=arrow)
-        axes.add_patch(
-            FancyBboxPatch(
-                (-0.95, i - 0.2), 1.9, 0.4,
-                boxstyle="round,pad=0.05", fc="none", ec=ink, lw=1.3,
-            )
-        )  # fmt: skip
-        label = f"layers.{i}   {sizes[0]} → {sizes[1]}"
+        axes.add_patch(box)
+        label = f"layers.{i}   {n_in} → {n_out}"
         axes.text(0, i - 0.01, label, ha="center", va="center", fontsize=9)
-        if bypassed:
-            axes.plot(
-                [0, side, side],
-                [i - low, i - low, i + plus],
-                color=blue,
-                ls="-",
-                lw=1.8,
-            )
-            axes.annotate(
-                "", (-0.12, i + plus), (side, i + plus),
-                arrowprops=arrow | {"color": blue, "lw": 1.8},
-            )  # fmt: skip
-            axes.plot(
-                [0, 0], [i + 0.25, i + plus - 0.1], color=ink, ls="-", lw=1
-            )
-            axes.plot(0, i + plus, "o", ms=11, mfc="none", mec=blue)
-            axes.plot(0, i + plus, "+", ms=8, mec=blue, mew=1.5)
+        arrow((0, end), (0, i - EDGE))
+        end = i + EDGE
+        if column.bypassed[i]:
+            way = [0, side, side], [i - FORK, i - FORK, i + SUM]
+            axes.plot(*way, color=blue, ls="-", lw=1.8)
+            arrow((side, i + SUM), (-0.12, i + SUM), color=blue, lw=1.8)
+            axes.plot([0, 0], [end, i + SUM - RING], color=ink, ls="-", lw=1)
+            axes.plot(0, i + SUM, "o", ms=11, mfc="none", mec=blue)
+            axes.plot(0, i + SUM, "+", ms=8, mec=blue, mew=1.5)
+            end = i + SUM + RING
     last = len(column.bypassed) - 1
-    start = last + (plus + 0.1 if column.bypassed[last] else 0.25)
-    axes.annotate("", (0, last + 0.72), (0, start), arrowprops=arrow)
-    axes.text(0, last + 0.74, "output", ha="center", va="bottom")
+    arrow((0, end), (0, last + 0.74))
+    axes.text(0, last + 0.76, "output", ha="center", va="bottom")
 
 
 def _draw_bars(
     axes: Axes, gradients: Sequence[float], values: Sequence[float]
 ) -> None:
-    floor, ceiling = min(values) / 4, max(values) * 40
-    axes.barh(
-        range(len(gradients)), gradients, height=0.42, color=COLOURS["orange"]
-    )
+    drawable = [value for value in values if 0 < value < math.inf] or [1.0]
+    floor, ceiling = min(drawable) / 4, max(drawable) * 40
     for i, gradient in enumerate(gradients):
-        axes.text(
-            gradient * 1.3, i, f"{gradient:.3g}", va="center", fontsize=9
-        )
+        has_bar = 0 < gradient < math.inf
+        if has_bar:
+            axes.barh(i, gradient, height=0.42, color=COLOURS["orange"])
+        end = gradient if has_bar else floor
+        axes.text(end * 1.3, i, f"{gradient:.3g}", va="center", fontsize=9)
     axes.set_xscale("log")
     axes.set_xlim(floor, ceiling)
     axes.grid(axis="y", visible=False)

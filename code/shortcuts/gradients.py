@@ -2,13 +2,15 @@
 
 The number is the mean of the absolute gradient, mean |dL/dW|, as listing 4.5
 prints it, in units of the loss per unit of weight; in this book neither has a
-dimension. A parameter counts as a weight if its name says so, as in the
-listing: ``layers.0.0.weight`` does, ``layers.0.0.bias`` does not.
+dimension. A parameter counts as a weight if its name holds "weight", as in the
+listing, and does not end in a bias: ``layers.0.0.weight`` counts,
+``layers.0.0.bias`` does not.
 """
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Shaped
@@ -28,16 +30,19 @@ def measure_gradients(
 
     The model runs in the mode it is in and is left as it was: ``.grad``, mode,
     buffers and torch's random state are afterwards what they were, so a second
-    call returns the same. Inside ``torch.no_grad()`` it measures all the same.
+    call returns the same. (Only a forward pass that writes to its own weights,
+    as that of ``nn.Embedding(max_norm=...)``, leaves that behind.) Inside
+    ``torch.no_grad()`` it measures all the same.
 
     Args:
         model: a module that maps one tensor to one tensor.
-        x: its input, of whatever shape it takes.
-        target: what the loss compares the output with: of the output's shape,
-            or whole numbers, one for each prediction, as
-            ``nn.CrossEntropyLoss`` takes them. Zeros of the output's shape if
-            not given.
-        loss_fn: takes output and target, returns a scalar.
+        x: its input, of whatever shape it takes. Where it comes from does not
+            matter: no gradient flows into its history.
+        target: what the loss compares the output with, of the output's shape,
+            and zeros if not given. ``nn.CrossEntropyLoss`` and ``nn.NLLLoss``
+            take class indices, and check their shape themselves.
+        loss_fn: takes output and target, returns a scalar. One that needs
+            more, or a target of another shape, can be a function around them.
 
     Returns:
         Parameter name to mean absolute gradient, in the order of the model,
@@ -55,18 +60,22 @@ def measure_gradients(
     """
     weights = _trainable_weights(model)
     _check_tensor("x", x)
-    devices = {w.device for w in weights.values() if w.device.type != "cpu"}
-    with torch.random.fork_rng(devices), torch.enable_grad():
-        # The forward pass writes to copies of the buffers (running means).
-        buffers = {
-            name: buffer.clone() for name, buffer in model.named_buffers()
-        }
-        output = torch.func.functional_call(model, buffers, (x,))
+    if target is not None:
+        _check_tensor("target", target)
+    with (
+        _kept_random_state(model),
+        _kept_buffers(model),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+    ):
+        output = model(x.detach().clone())
+        _check_tensor("output", output)
         _check_finite("output", output)
         if target is None:
             target = torch.zeros_like(output)
-        _check_target(target, output)
-        loss = loss_fn(output, target)
+        elif not isinstance(loss_fn, nn.CrossEntropyLoss | nn.NLLLoss):
+            _check_shape(target, output)
+        loss = loss_fn(output, target.detach().clone())
         _check_loss(loss)
         # Unlike loss.backward(), this adds nothing to .grad.
         grads = torch.autograd.grad(
@@ -107,13 +116,35 @@ def gradient_means(model: nn.Module) -> dict[str, float]:
             gradient.
     """
     weights = _trainable_weights(model)
-    grads = {name: weight.grad for name, weight in weights.items()}
-    if all(grad is None for grad in grads.values()):
-        raise ValueError(
-            "expected gradients in .grad, got none: call loss.backward() "
-            "before, and clear the gradients after"
-        )
-    return _mean_sizes(grads)
+    return _mean_sizes({name: w.grad for name, w in weights.items()})
+
+
+@contextmanager
+def _kept_random_state(model: nn.Module) -> Iterator[None]:
+    """Put torch's random state back, on the CPU and on the model's devices."""
+    devices = {tensor.device for tensor in model.parameters()}
+    others = [device for device in devices if device.type != "cpu"]
+    kind = others[0].type if others else None
+    with torch.random.fork_rng(others, device_type=kind):
+        yield
+
+
+@contextmanager
+def _kept_buffers(model: nn.Module) -> Iterator[None]:
+    """Let both passes write to copies of the buffers (running means)."""
+    kept = [
+        (module, name, buffer)
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+    ]
+    copies = {buffer: buffer.clone() for _, _, buffer in kept}
+    try:
+        for module, name, buffer in kept:
+            setattr(module, name, copies[buffer])
+        yield
+    finally:
+        for module, name, buffer in kept:
+            setattr(module, name, buffer)
 
 
 def _trainable_weights(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -121,19 +152,20 @@ def _trainable_weights(model: nn.Module) -> dict[str, nn.Parameter]:
         raise TypeError(
             f"expected a torch.nn.Module, got {type(model).__name__}"
         )
-    parameters = dict(model.named_parameters())
+    # Of tied parameters, all names count: one of them may say "weight".
+    parameters = dict(model.named_parameters(remove_duplicate=False))
     lazy = [name for name, p in parameters.items() if nn.parameter.is_lazy(p)]
     if lazy:
         raise ValueError(
             "expected every parameter to have its shape, got uninitialized "
             f"{', '.join(lazy)}: run the model once before"
         )
-    weights = {
-        name: parameter
-        for name, parameter in parameters.items()
-        if "weight" in name and "bias" not in name.rpartition(".")[2]
-        if parameter.requires_grad
-    }
+    weights: dict[str, nn.Parameter] = {}
+    for name, parameter in parameters.items():
+        is_weight = "weight" in name and "bias" not in name.rpartition(".")[2]
+        is_new = all(parameter is not other for other in weights.values())
+        if is_weight and is_new and parameter.requires_grad:
+            weights[name] = parameter
     if not weights:
         raise ValueError(
             "expected a model with trainable weights ('weight' in the name "
@@ -144,6 +176,11 @@ def _trainable_weights(model: nn.Module) -> dict[str, nn.Parameter]:
 
 def _mean_sizes(grads: dict[str, Tensor | None]) -> dict[str, float]:
     missing = [name for name, grad in grads.items() if grad is None]
+    if len(missing) == len(grads):
+        raise ValueError(
+            "expected gradients, got none: the loss has to depend on the "
+            "weights, and backward() has to come before gradient_means()"
+        )
     if missing:
         warnings.warn(
             f"no gradient reached {', '.join(missing)}: reported as nan",
@@ -170,7 +207,6 @@ def _check_tensor(name: str, value: object) -> None:
 
 
 def _check_finite(name: str, value: Tensor) -> None:
-    _check_tensor(name, value)
     strange = value.numel() - int(value.isfinite().sum())
     if strange:
         raise ValueError(
@@ -179,16 +215,9 @@ def _check_finite(name: str, value: Tensor) -> None:
         )
 
 
-def _check_target(target: Tensor, output: Tensor) -> None:
-    _check_tensor("target", target)
-    accepted: set[tuple[int, ...]] = {output.shape}
-    if not (target.is_floating_point() or target.is_complex()):
-        # Class indices have no dimension for the classes, which is the
-        # output's second (its only one where there is no batch).
-        accepted.add(
-            output.shape[:1] + output.shape[2:] if output.ndim > 1 else ()
-        )
-    if target.shape not in accepted:
+def _check_shape(target: Tensor, output: Tensor) -> None:
+    # torch would repeat the numbers until the shapes agree, and only warn.
+    if target.shape != output.shape:
         raise ValueError(
             f"expected a target of the output's shape {tuple(output.shape)}, "
             f"got {tuple(target.shape)}"

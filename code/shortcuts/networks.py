@@ -26,6 +26,7 @@ class DeepNeuralNetwork(nn.Module):
         use_shortcut: whether to add a layer's input to its output.
         activation: called without arguments, once a layer, to make what
             follows the Linear; ``nn.GELU`` gives the network of the notebook.
+            All calls come before the first weight is drawn.
 
     Raises:
         TypeError: if a size is no integer, ``use_shortcut`` no bool, or
@@ -51,9 +52,7 @@ class DeepNeuralNetwork(nn.Module):
                 "expected use_shortcut to be True or False, "
                 f"got {use_shortcut!r}"
             )
-        # All activations come first: were one no module, no weight is drawn
-        # yet.
-        activations = [_made_by(activation) for _ in sizes[1:]]
+        activations = [_new_activation(activation) for _ in sizes[1:]]
         self.layer_sizes = sizes
         self.use_shortcut = use_shortcut
         self.layers = nn.ModuleList(
@@ -69,10 +68,10 @@ class DeepNeuralNetwork(nn.Module):
         """Pass ``x`` through all layers.
 
         Raises:
-            ValueError: if the last dimension of ``x`` is not the first layer
-                size.
+            TypeError: if ``x`` holds no floating-point numbers.
+            ValueError: if its last dimension is not the first layer size.
         """
-        _check_last_dimension(x, self.layer_sizes[0])
+        _check_input(x, self.layer_sizes[0])
         for layer in self.layers:
             layer_output = layer(x)
             fits = self.use_shortcut and x.shape == layer_output.shape
@@ -92,7 +91,9 @@ class DeepNeuralNetwork(nn.Module):
         return f"use_shortcut={self.use_shortcut}"
 
 
-def _check_last_dimension(x: Tensor, size: int) -> None:
+def _check_input(x: Tensor, size: int) -> None:
+    if not x.is_floating_point():
+        raise TypeError(f"expected a floating-point input, got {x.dtype}")
     if x.shape[-1:] != (size,):
         raise ValueError(
             f"expected an input whose last dimension is {size}, "
@@ -124,10 +125,10 @@ def _checked_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:
             "expected at least two layer sizes, of the input and of one "
             f"layer, got {sizes}"
         )
-    return sizes
+    return tuple(int(size) for size in sizes)
 
 
-def _made_by(activation: Callable[[], nn.Module]) -> nn.Module:
+def _new_activation(activation: Callable[[], nn.Module]) -> nn.Module:
     if isinstance(activation, nn.Module) or not callable(activation):
         raise TypeError(
             "expected activation to be a class or function that makes a "
