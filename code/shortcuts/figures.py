@@ -219,7 +219,7 @@ def draw_networks(*columns: Column) -> BookFigure:
 
 
 # Heights from the middle of a box, in layers: its edge, the fork below where a
-# shortcut leaves, the sum above where it ends, and the radius of the sum's ring.
+# shortcut leaves, the sum above where it ends, and the radius of that ring.
 EDGE, FORK, SUM, RING = 0.25, 0.37, 0.44, 0.08
 
 
