@@ -31,7 +31,6 @@ copyright = "2026, the authors; text CC BY 4.0, code MIT"  # noqa: A001
 version = release = "0.1.0"
 language = "en"
 extensions = ["myst_nb", "sphinx_copybutton", "sphinxcontrib.bibtex"]
-exclude_patterns = ["_*"]
 nitpicky = True
 numfig = True
 bibtex_bibfiles = ["book/references.bib"]
@@ -49,7 +48,6 @@ nb_merge_streams = True
 nb_ipywidgets_js: dict[str, Any] = {}
 nb_code_prompt_show = "Solution"  # nothing but solutions is folded
 nb_code_prompt_hide = "Solution"
-nb_render_image_options = {"classes": "dark-light"}
 
 # The kernels take the package from here, one thread each (tiny tensors: more
 # threads cost time), no start-up file of whoever builds, and an encrypted
@@ -58,7 +56,6 @@ os.environ |= {
     "PYTHONPATH": str(PACKAGE.parent),
     "OMP_NUM_THREADS": "1",
     "JUPYTER_PREFER_ENV_PATH": "1",
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }
 KernelManager.transport_encryption.default_value = "auto"
 
