@@ -3,6 +3,10 @@ PYTHON ?= python3
 RUN := .venv/bin/python -m
 SPHINX := $(RUN) sphinx -c . -T -j auto
 SHELL := /bin/sh
+# Nothing that the caller has set changes what Python does or where it looks.
+export LC_ALL := C
+export PYTHONUTF8 := 1
+unexport PYTHONDEVMODE PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONWARNINGS
 .DELETE_ON_ERROR:
 .PHONY: help html test lint live linkcheck picture lock clean
 
@@ -11,7 +15,8 @@ help:  ## say what there is
 
 html: .venv/ready  ## run every example of the book and write _build/html
 	rm -rf _build/html _build/doctrees _build/jupyter_execute
-	$(SPHINX) -W -d _build/doctrees book _build/html
+	$(SPHINX) -W -d _build/doctrees book _build/html || { rm -rf _build/html; \
+	  echo "No book: above stand the page, the cell and the reason." >&2; exit 1; }
 	@echo "Every example ran. Open _build/html/index.html"
 
 test: lint  ## check the package and the book
@@ -45,13 +50,13 @@ clean:  ## remove all that was built, but not .venv
 
 # Set-up: the oldest Python that will do, the module venv, then the exact versions.
 .venv/ready: requirements.txt constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  found=$$($(PYTHON) --version 2>&1) || found='no such program'; \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  found=$$("$(PYTHON)" --version 2>&1) || found='no such program'; \
 	  echo "The book needs Python 3.11 or newer; $(PYTHON) is: $$found." \
 	    "Name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "$(PYTHON) has no module venv; on Debian and Ubuntu:" \
 	    "apt install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv --clear .venv
+	"$(PYTHON)" -m venv --clear .venv
 	$(RUN) pip install --disable-pip-version-check -r requirements.txt -c constraints.txt
 	@touch $@

@@ -1,6 +1,6 @@
 """The whole Sphinx configuration. It reads no network and no clock.
 
-A green build has to mean that every example ran just now against the package
+A green build has to mean that every example ran just now, against the package
 that lies beside this file, so nothing here caches, skips or forgives.
 """
 
@@ -11,11 +11,14 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 from jupyter_client.manager import KernelManager
+from myst_nb.sphinx_ import Parser
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
@@ -49,12 +52,16 @@ nb_ipywidgets_js: dict[str, Any] = {}
 nb_code_prompt_show = "Solution"  # nothing but solutions is folded
 nb_code_prompt_hide = "Solution"
 
-# The kernels take the package from here, one thread each (tiny tensors: more
-# threads cost time), no start-up file of whoever builds, and an encrypted
-# connection.
+# The kernels take the package from here and one thread each (tensors are tiny,
+# and more threads cost time). Nothing that the caller has set reaches them: it
+# could switch off assertions or warnings, or put another kernel in their
+# place.
 os.environ |= {
     "PYTHONPATH": str(PACKAGE.parent),
     "OMP_NUM_THREADS": "1",
+    "PYTHONOPTIMIZE": "",
+    "PYTHONWARNINGS": "",
+    "JUPYTER_PATH": "",
     "JUPYTER_PREFER_ENV_PATH": "1",
 }
 KernelManager.transport_encryption.default_value = "auto"
@@ -82,6 +89,49 @@ def sources_of_outputs() -> str:
         digest.update(installed(package).encode())
     digest.update(platform.python_version().encode())
     return digest.hexdigest()
+
+
+class BookParser(Parser):  # type: ignore[misc]
+    """Say in which page an example failed, whatever the failure."""
+
+    def parse(self, inputstring: str, document: nodes.document) -> None:
+        """Read a page and run its examples."""
+        try:
+            super().parse(inputstring, document)
+        except Exception as error:
+            error.add_note(f"The page that failed: {document['source']}")
+            raise
+
+
+def check_examples(app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn of cells that did not run, failed, or wrote to stderr.
+
+    MyST-NB looks only at what a page shows, and forgives a cell whose tags or
+    whose page ask for it. What has run is in the notebooks that it writes.
+    """
+    for page in sorted(env.found_docs):
+        path = app.outdir.parent / "jupyter_execute" / f"{page}.ipynb"
+        if not path.exists():  # a page without cells
+            continue
+        notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+        for cell in notebook.cells:
+            if cell.cell_type != "code":
+                continue
+            tags = {*cell.metadata.get("tags", ())} - {
+                "hide-cell",
+                "remove-cell",
+            }
+            faults = [f"the unknown tag {tag!r}" for tag in sorted(tags)]
+            if cell.execution_count is None:
+                faults.append("no run")
+            for output in cell.outputs:
+                if output.output_type == "error":
+                    faults.append(f"the error {output.ename}: {output.evalue}")
+                elif output.get("name") == "stderr":
+                    faults.append(f"this on stderr:\n{output.text}")
+            for fault in faults:
+                message = "a cell has %s\nThe cell:\n%s"
+                logger.warning(message, fault, cell.source, location=page)
 
 
 def mathml(tex: str, node: nodes.Element, *, block: bool) -> str:
@@ -115,6 +165,8 @@ def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
 def setup(app: Sphinx) -> None:
     """Register what is the book's own."""
     os.environ["IPYTHONDIR"] = str(app.doctreedir / "ipython")
+    app.add_source_parser(BookParser, override=True)
+    app.connect("env-updated", check_examples)
     # A page that only imports the package is read again when the package
     # changes.
     app.add_config_value("fingerprint", sources_of_outputs(), "env", (str,))

@@ -1,6 +1,7 @@
 """What several tests share: the book, built once, and small books to break."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -44,7 +45,7 @@ class Build:
         return (self.html / f"{name}.html").read_text(encoding="utf-8")
 
 
-def build(project: Path, output: Path) -> Build:
+def build(project: Path, output: Path, **environment: str) -> Build:
     """Build the book of a project as `make html` does, with all checks on."""
     run = subprocess.run(
         [
@@ -61,19 +62,28 @@ def build(project: Path, output: Path) -> Build:
             ),
             *("-d", output / "doctrees", project / "book", output / "html"),
         ],
-        env=os.environ | {"NO_COLOR": "1"},
+        env=os.environ | {"NO_COLOR": "1"} | environment,
         capture_output=True,
         text=True,
     )
-    return Build(
-        output / "html", run.returncode, run.stdout + run.stderr, run.stderr
+    said, warned = (
+        re.sub(r"\x1b\[[\d;]*m", "", text) for text in (run.stdout, run.stderr)
     )
+    return Build(output / "html", run.returncode, said + warned, warned)
 
 
 @pytest.fixture(scope="session")
-def book(tmp_path_factory: pytest.TempPathFactory) -> Build:
+def build_of_the_book(tmp_path_factory: pytest.TempPathFactory) -> Build:
     """Build the book itself, once for all tests."""
     return build(ROOT, tmp_path_factory.mktemp("book"))
+
+
+@pytest.fixture
+def book(build_of_the_book: Build) -> Build:
+    """Return the built book, if there is one."""
+    if build_of_the_book.status != 0:
+        pytest.fail("the book does not build: see `make html`", pytrace=False)
+    return build_of_the_book
 
 
 @dataclass
@@ -82,9 +92,11 @@ class SmallBook:
 
     project: Path
 
-    def write(self, cell: str, *, text: str = "") -> None:
+    def write(
+        self, cell: str, *, text: str = "", header: str = HEADER
+    ) -> None:
         """Let the page hold a text and a cell."""
-        page = f"{HEADER}# A page\n\n{text}\n\n```{{code-cell}}\n{cell}\n```\n"
+        page = f"{header}# A page\n\n{text}\n\n```{{code-cell}}\n{cell}\n```\n"
         (self.project / "book" / "index.md").write_text(page, encoding="utf-8")
 
     def edit(self, module: str, old: str, new: str) -> None:
@@ -94,9 +106,9 @@ class SmallBook:
         assert old in source, f"{module} no longer holds {old!r}"
         path.write_text(source.replace(old, new), encoding="utf-8")
 
-    def build(self) -> Build:
+    def build(self, **environment: str) -> Build:
         """Build it; a second call is incremental."""
-        return build(self.project, self.project / "_build")
+        return build(self.project, self.project / "_build", **environment)
 
 
 @pytest.fixture

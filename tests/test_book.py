@@ -72,17 +72,22 @@ def visible_text(page: str) -> str:
 # The build
 
 
-def test_it_builds_without_a_word_of_complaint(book: Build) -> None:
-    assert book.status == 0, book.output
-    assert book.warnings == ""
+def test_it_builds_without_a_word_of_complaint(
+    build_of_the_book: Build,
+) -> None:
+    assert build_of_the_book.status == 0, build_of_the_book.output
+    assert build_of_the_book.warnings == ""
 
 
-def test_the_tests_know_all_chapters() -> None:
-    toctree = re.findall(
-        r"^[\w-]+$", source("index").split("{toctree}", 1)[1], re.M
-    )
-    assert toctree == [*CHAPTERS, "bibliography"]
-    assert {path.stem for path in (ROOT / "book").glob("*.md")} == set(PAGES)
+def test_the_tests_know_all_pages() -> None:
+    toctrees = re.findall(r"```\{toctree\}\n(.*?)```", source("index"), re.S)
+    lines = [line for toctree in toctrees for line in toctree.splitlines()]
+    entries = [line for line in lines if line and not line.startswith(":")]
+    assert entries == [*CHAPTERS, "bibliography"]
+    files = {path for path in (ROOT / "book").rglob("*.*") if path.is_file()}
+    others = {path for path in files if "_static" in path.parts}
+    others.add(ROOT / "book" / "references.bib")
+    assert files - others == {ROOT / "book" / f"{page}.md" for page in PAGES}
 
 
 @pytest.mark.parametrize("name", EXECUTED)
@@ -212,13 +217,27 @@ def test_the_header_lets_nothing_pass(name: str) -> None:
     }
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_code_that_is_shown_is_run(name: str) -> None:
+    fences = set(
+        re.findall(r"^ *(?:`{3,}|~{3,}|:{3,})(.+)$", source(name), re.M)
+    )
+    kinds = {fence.split("}")[0] + "}" for fence in fences}
+    assert kinds <= {
+        *("{code-cell}", "{literalinclude}", "{warning}"),
+        *("{toctree}", "{bibliography}"),
+    }
+    assert "+++" not in source(name)
+
+
 @pytest.mark.parametrize("name", EXECUTED)
 def test_cells_are_short_and_skip_nothing(name: str) -> None:
     assert source(name).count("```{code-cell") == len(cells(name)) > 0
     for cell in cells(name):
         code = cell["code"].rstrip()
-        options = (yaml.safe_load(cell["yaml"] or "") or {}).keys()
-        assert options <= {"mystnb"}, cell[0]
+        options = yaml.safe_load(cell["yaml"] or "") or {"mystnb": {}}
+        assert options.keys() == {"mystnb"}, cell[0]
+        assert options["mystnb"].keys() <= {"figure", "image"}, cell[0]
         assert cell["short"] in (
             "",
             ":tags: [hide-cell]\n",

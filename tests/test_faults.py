@@ -1,10 +1,11 @@
 """Each fault fails the build, and the build says where and why."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import SmallBook
+from conftest import HEADER, SmallBook
 
 MakeBook = Callable[..., SmallBook]
 
@@ -35,31 +36,86 @@ def test_a_false_assertion_fails_twice_in_a_row(small_book: MakeBook) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cell", "text", "words"),
+    ("cell", "reason"),
     [
-        ("1 / 0", "", "ZeroDivisionError"),
-        ("import warnings; warnings.warn('beware')", "", "stderr was found"),
-        ("import sys; print('oh', file=sys.stderr)", "", "stderr was found"),
-        ("import os; os._exit(1)", "", "Kernel died"),
-        ("1", "See {ref}`nowhere`.", "undefined label: 'nowhere'"),
-        ("1", "See [there](nowhere.md).", "cross-reference target not found"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("import os; os._exit(1)", "Kernel died"),
+        ("import warnings; warnings.warn('beware')", "UserWarning: beware"),
+        ("import sys; print('oh', file=sys.stderr)", "this on stderr:\noh"),
         (
-            "1",
-            "As {cite:t}`nobody` says.",
-            'could not find bibtex key "nobody"',
+            ":tags: [remove-cell]\nimport sys; print('oh', file=sys.stderr)",
+            "stderr:\noh",
         ),
-        ("1", "$$\\frac{1}$$", "formula '\\\\frac{1}'"),
+        (":tags: [raises-exception]\n1 / 0", "error ZeroDivisionError"),
+        (":tags: [raises-exception]\n1", "unknown tag 'raises-exception'"),
+        (":tags: [skip-execution]\n1 / 0", "a cell has no run"),
+        (":tags: [hide_cell]\n1", "unknown tag 'hide_cell'"),
     ],
 )
-def test_faults_of_a_page(
-    small_book: MakeBook, cell: str, text: str, words: str
+def test_faults_of_a_cell(
+    small_book: MakeBook, cell: str, reason: str
 ) -> None:
     book = small_book()
-    book.write(cell, text=text)
+    book.write(cell)
     built = book.build()
     assert built.status != 0
-    assert words in built.output
-    assert "index.md" in built.output
+    assert reason in built.output
+    # The page is named where the fault is, not only in the list of progress.
+    assert re.search(
+        r"(The page that failed: |WARNING: |^).*index\.md", built.warnings
+    )
+    if "os._exit" not in cell:
+        assert cell.splitlines()[-1] in built.warnings
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("See {ref}`nowhere`.", "undefined label: 'nowhere'"),
+        ("See [there](nowhere.md).", "cross-reference target not found"),
+        ("As {cite:t}`nobody` says.", 'could not find bibtex key "nobody"'),
+        ("![a picture](nothing.png)", "image file not readable: nothing.png"),
+        ("$$\\frac{1}$$", "formula '\\\\frac{1}'"),
+    ],
+)
+def test_faults_of_the_text(
+    small_book: MakeBook, text: str, reason: str
+) -> None:
+    book = small_book()
+    book.write("1", text=text)
+    built = book.build()
+    assert built.status != 0
+    assert re.search(rf"index\.md.*{re.escape(reason)}", built.warnings)
+
+
+def test_a_page_that_allows_errors(small_book: MakeBook) -> None:
+    book = small_book()
+    header = HEADER.replace(
+        "kernelspec", "mystnb:\n  execution_allow_errors: true\nkernelspec"
+    )
+    book.write("assert 1 + 1 == 3, 'a false claim'", header=header)
+    built = book.build()
+    assert built.status != 0
+    assert "AssertionError: a false claim" in built.warnings
+
+
+@pytest.mark.parametrize(
+    ("cell", "name", "value"),
+    [
+        ("assert 1 + 1 == 3, 'a false claim'", "PYTHONOPTIMIZE", "1"),
+        (
+            "import warnings; warnings.warn('beware')",
+            "PYTHONWARNINGS",
+            "ignore",
+        ),
+    ],
+)
+def test_the_caller_cannot_switch_checks_off(
+    small_book: MakeBook, cell: str, name: str, value: str
+) -> None:
+    book = small_book()
+    book.write(cell)
+    assert book.build(**{name: value}).status != 0
 
 
 def test_an_edited_module_runs_the_examples_again(
