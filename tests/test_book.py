@@ -190,15 +190,19 @@ def test_formulas_are_mathml(book: Build, name: str) -> None:
     assert not re.search(r"\\(frac|operatorname|mathbb|begin)\b", page)
 
 
-def test_one_search_field_a_page(book: Build) -> None:
-    for name in CHAPTERS:
-        tags = Tags(book.page(name)).found
-        fields = [
-            a for tag, a in tags if tag == "input" and a.get("name") == "q"
-        ]
-        assert (
-            len(fields) <= 2
-        )  # in the sidebar, and in the dialog of the shortcut key
+@each_page
+def test_one_search_field(book: Build, name: str) -> None:
+    classes = [a.get("class", "") for _, a in Tags(book.page(name)).found]
+    assert len([c for c in classes if "search-button-field" in c.split()]) == 1
+
+
+@each_chapter
+def test_copy_buttons_are_for_code_alone(book: Build, name: str) -> None:
+    script = (book.html / "_static" / "copybutton.js").read_text(
+        encoding="utf-8"
+    )
+    assert "div.highlight:not(.cell_output div.highlight) pre" in script
+    assert "copybutton.js" in book.page(name)
 
 
 # How the chapters are written
