@@ -40,7 +40,13 @@ def test_numbers_of_every_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "a has mean of 1", "a has gradient mean of"]
+    "line",
+    [
+        "",
+        "a has mean of 1",
+        "a has gradient mean of",
+        "so a has gradient mean of 1 now",
+    ],
 )
 def test_a_line_that_reads_otherwise(line: str) -> None:
     with pytest.raises(
