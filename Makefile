@@ -16,7 +16,8 @@ help:  ## say what there is
 html: .venv/ready  ## run every example of the book and write _build/html
 	rm -rf _build/html _build/doctrees _build/jupyter_execute
 	$(SPHINX) -W -d _build/doctrees book _build/html || { rm -rf _build/html; \
-	  echo "No book: above stand the page, the cell and the reason." >&2; exit 1; }
+	  cat _build/failure.txt 2>/dev/null; \
+	  echo "No book: the page, the cell and the reason stand above." >&2; exit 1; }
 	@echo "Every example ran. Open _build/html/index.html"
 
 test: lint  ## check the package and the book

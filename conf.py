@@ -7,6 +7,7 @@ that lies beside this file, so nothing here caches, skips or forgives.
 import hashlib
 import os
 import platform
+import re
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -92,14 +93,28 @@ def sources_of_outputs() -> str:
 
 
 class BookParser(Parser):  # type: ignore[misc]
-    """Say in which page an example failed, whatever the failure."""
+    """Say which page failed first, and keep the reason for the end of the log.
+
+    Pages are read side by side, and what the others have still to say would
+    bury it.
+    """
+
+    failure: Path  # where the reason is kept
 
     def parse(self, inputstring: str, document: nodes.document) -> None:
         """Read a page and run its examples."""
         try:
             super().parse(inputstring, document)
         except Exception as error:
-            error.add_note(f"The page that failed: {document['source']}")
+            page = f"The page that failed: {document['source']}"
+            error.add_note(page)
+            reason = re.sub(
+                r"\x1b\[[\d;]*m", "", str(error.__cause__ or error)
+            )
+            if not self.failure.exists():
+                self.failure.write_text(
+                    f"{page}\n{reason}\n", encoding="utf-8"
+                )
             raise
 
 
@@ -165,6 +180,8 @@ def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
 def setup(app: Sphinx) -> None:
     """Register what is the book's own."""
     os.environ["IPYTHONDIR"] = str(app.doctreedir / "ipython")
+    BookParser.failure = app.outdir.parent / "failure.txt"
+    BookParser.failure.unlink(missing_ok=True)
     app.add_source_parser(BookParser, override=True)
     app.connect("env-updated", check_examples)
     # A page that only imports the package is read again when the package

@@ -33,6 +33,12 @@ def test_a_false_assertion_fails_twice_in_a_row(small_book: MakeBook) -> None:
         ):
             assert words in built.output
         assert not (built.html / "index.html").exists()
+        reason = (built.html.parent / "failure.txt").read_text(
+            encoding="utf-8"
+        )
+        assert re.match(r"The page that failed: .*index\.md\n", reason)
+        assert "assert 1 + 1 == 3, 'a false claim'" in reason
+        assert reason.rstrip().endswith("AssertionError: a false claim")
 
 
 @pytest.mark.parametrize(
