@@ -12,6 +12,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
+import matplotlib.font_manager  # noqa: F401  (see below: the kernels)
 import nbformat
 from docutils import nodes
 from docutils.utils.math import MathError
@@ -56,7 +57,8 @@ nb_code_prompt_hide = "Solution"
 # The kernels take the package from here and one thread each (tensors are tiny,
 # and more threads cost time). Nothing that the caller has set reaches them: it
 # could switch off assertions or warnings, or put another kernel in their
-# place.
+# place. Nor must a cell wait for matplotlib's first look at all fonts, and say
+# so on stderr: the import above has it done before.
 os.environ |= {
     "PYTHONPATH": str(PACKAGE.parent),
     "OMP_NUM_THREADS": "1",
