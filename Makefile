@@ -2,7 +2,6 @@
 PYTHON ?= python3
 RUN := .venv/bin/python -m
 SPHINX := $(RUN) sphinx -c . -T -j auto
-SHELL := /bin/sh
 # Nothing that the caller has set changes what Python does or where it looks.
 export LC_ALL := C
 export PYTHONUTF8 := 1
@@ -33,8 +32,7 @@ live: .venv/ready  ## show the book while you write, rebuilt at each change
 	  --watch code --watch conf.py book _build/live/html
 
 linkcheck: .venv/ready  ## ask every outside link of the book (needs a network)
-	$(SPHINX) -b linkcheck -D nb_execution_mode=off -d _build/links/doctrees \
-	  book _build/links
+	$(SPHINX) -b linkcheck -d _build/links/doctrees book _build/links/report
 
 picture: html  ## draw the picture of the README anew, from the landing page
 	sed 's/ <metadata>/ <rect width="100%" height="100%" fill="white"\/>&/' \

@@ -27,6 +27,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 ROOT = Path(__file__).parent
 PACKAGE = ROOT / "code" / "shortcuts"
+TAGS = {"hide-cell", "remove-cell"}  # what a cell may ask for
 logger = logging.getLogger(__name__)
 
 # The book
@@ -40,8 +41,7 @@ nitpicky = True
 numfig = True
 bibtex_bibfiles = ["book/references.bib"]
 bibtex_reference_style = "author_year"
-myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
-myst_heading_anchors = 2
+myst_enable_extensions = ["deflist", "dollarmath"]
 
 # Running the examples: always, in an empty folder, and any slip ends the build
 nb_execution_mode = "force"
@@ -134,11 +134,8 @@ def check_examples(app: Sphinx, env: BuildEnvironment) -> None:
         for cell in notebook.cells:
             if cell.cell_type != "code":
                 continue
-            tags = {*cell.metadata.get("tags", ())} - {
-                "hide-cell",
-                "remove-cell",
-            }
-            faults = [f"the unknown tag {tag!r}" for tag in sorted(tags)]
+            unknown = sorted({*cell.metadata.get("tags", ())} - TAGS)
+            faults = [f"the unknown tag {tag!r}" for tag in unknown]
             if cell.execution_count is None:
                 faults.append("no run")
             for output in cell.outputs:

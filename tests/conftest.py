@@ -37,31 +37,24 @@ class Build:
 
     html: Path
     status: int
-    output: str  # progress and warnings, in the order of a terminal
+    output: str  # progress, then warnings
     warnings: str
 
     def page(self, name: str) -> str:
         """Return the HTML of a page."""
         return (self.html / f"{name}.html").read_text(encoding="utf-8")
 
+    def failure(self) -> str:
+        """Return the reason that is kept for the end of the log."""
+        return (self.html.parent / "failure.txt").read_text(encoding="utf-8")
+
 
 def build(project: Path, output: Path, **environment: str) -> Build:
     """Build the book of a project as `make html` does, with all checks on."""
+    options: list[str | Path] = ["-c", project, "-W", "-T", "-j", "auto"]
+    options += ["-d", output / "doctrees", project / "book", output / "html"]
     run = subprocess.run(
-        [
-            *(
-                sys.executable,
-                "-m",
-                "sphinx",
-                "-c",
-                project,
-                "-W",
-                "-T",
-                "-j",
-                "auto",
-            ),
-            *("-d", output / "doctrees", project / "book", output / "html"),
-        ],
+        [sys.executable, "-m", "sphinx", *options],
         env=os.environ | {"NO_COLOR": "1"} | environment,
         capture_output=True,
         text=True,

@@ -144,11 +144,9 @@ def test_curves() -> None:
         Panel("one", {"a": x + 1}, {"here": (0, 1)}),
         Panel("two", {"a": x + 1, "b": 2 * x + 1}),
         x_label="an x",
-        y_log=True,
     ).axes
     assert (left.get_xlabel(), left.get_ylabel()) == ("an x", "one")
     assert heights(right.lines[1]) == [1, 3, 5]
-    assert left.get_yscale() == right.get_yscale() == "log"
     assert texts(left) == ["here"]
     assert left.get_legend() is None  # a lone curve is named by its axis
     legend = right.get_legend()

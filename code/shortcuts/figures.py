@@ -101,10 +101,7 @@ class Panel(NamedTuple):
 
 
 def draw_curves(
-    x: Float[Tensor, " points"],
-    *panels: Panel,
-    x_label: str,
-    y_log: bool = False,
+    x: Float[Tensor, " points"], *panels: Panel, x_label: str
 ) -> BookFigure:
     """Draw panels side by side, their curves over the same ``x``."""
     with _book_style():
@@ -118,8 +115,6 @@ def draw_curves(
                 place = {"transform": axes.get_xaxis_transform()}
                 axes.text(sum(ends) / 2, 0.5, name, ha="center", **place)
             axes.set(xlabel=x_label, ylabel=panel.y_label)
-            if y_log:
-                axes.set_yscale("log")
             if len(panel.curves) > 1:
                 axes.legend()
     return figure
