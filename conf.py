@@ -106,7 +106,14 @@ class BookParser(Parser):  # type: ignore[misc]
     def parse(self, inputstring: str, document: nodes.document) -> None:
         """Read a page and run its examples."""
         try:
-            super().parse(inputstring, document)
+            try:
+                super().parse(inputstring, document)
+            except RuntimeError as error:
+                # About one kernel in a thousand never answers: no example has
+                # run yet, and another kernel is asked once.
+                if "Kernel didn't respond" not in str(error):
+                    raise
+                super().parse(inputstring, document)
         except Exception as error:
             page = f"The page that failed: {document['source']}"
             error.add_note(page)

@@ -118,6 +118,35 @@ def test_the_caller_cannot_switch_checks_off(
     assert cell in built.warnings
 
 
+SILENT = """
+from jupyter_client import AsyncKernelClient
+wait, waits = AsyncKernelClient.wait_for_ready, []
+async def silent(self, timeout=None):
+    waits.append(self)
+    await wait(self, timeout)
+    if len(waits) <= {silent}:
+        raise RuntimeError("Kernel didn't respond in 60 seconds")
+AsyncKernelClient.wait_for_ready = silent
+"""
+
+
+@pytest.mark.parametrize(("silent", "built"), [(1, True), (2, False)])
+def test_a_kernel_that_never_answers_is_replaced_once(
+    small_book: MakeBook, silent: int, built: bool
+) -> None:
+    book = small_book()
+    book.write("print('it ' + 'ran')")
+    with (book.project / "conf.py").open("a", encoding="utf-8") as conf:
+        conf.write(SILENT.format(silent=silent))
+    result = book.build()
+    assert (result.status == 0) == built, result.output
+    if built:
+        assert "it ran" in result.page("index")
+        assert result.warnings == ""
+    else:
+        assert "Kernel didn't respond" in result.failure()
+
+
 def test_an_edited_module_runs_the_examples_again(
     small_book: MakeBook,
 ) -> None:
