@@ -46,13 +46,13 @@ class DeepNeuralNetwork(nn.Module):
         activation: Callable[[], nn.Module] = GELU,
     ) -> None:
         super().__init__()
-        sizes = _checked_sizes(layer_sizes)
+        sizes = checked_sizes(layer_sizes)
         if not isinstance(use_shortcut, bool):
             raise TypeError(
                 "expected use_shortcut to be True or False, "
                 f"got {use_shortcut!r}"
             )
-        activations = [_new_activation(activation) for _ in sizes[1:]]
+        activations = [new_activation(activation) for _ in sizes[1:]]
         self.layer_sizes = sizes
         self.use_shortcut = use_shortcut
         self.layers = nn.ModuleList(
@@ -71,7 +71,7 @@ class DeepNeuralNetwork(nn.Module):
             TypeError: if ``x`` holds no floating-point numbers.
             ValueError: if its last dimension is not the first layer size.
         """
-        _check_input(x, self.layer_sizes[0])
+        check_input(x, self.layer_sizes[0])
         for layer in self.layers:
             layer_output = layer(x)
             fits = self.use_shortcut and x.shape == layer_output.shape
@@ -81,17 +81,22 @@ class DeepNeuralNetwork(nn.Module):
     @property
     def bypassed(self) -> list[bool]:
         """Which layers a shortcut bypasses, first to last."""
-        return [
-            self.use_shortcut and n_in == n_out
-            for n_in, n_out in pairwise(self.layer_sizes)
-        ]
+        return bypassed(self.layer_sizes, self.use_shortcut)
 
     def extra_repr(self) -> str:
         """Say in ``print(model)`` what the layers do not show."""
         return f"use_shortcut={self.use_shortcut}"
 
 
-def _check_input(x: Tensor, size: int) -> None:
+def bypassed(layer_sizes: Sequence[int], use_shortcut: bool) -> list[bool]:
+    """Return which layers of these sizes a shortcut can bypass."""
+    return [
+        use_shortcut and n_in == n_out for n_in, n_out in pairwise(layer_sizes)
+    ]
+
+
+def check_input(x: Tensor, size: int) -> None:
+    """Refuse what a network with ``size`` inputs cannot take."""
     if not x.is_floating_point():
         raise TypeError(f"expected a floating-point input, got {x.dtype}")
     if x.shape[-1:] != (size,):
@@ -101,7 +106,8 @@ def _check_input(x: Tensor, size: int) -> None:
         )
 
 
-def _checked_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:
+def checked_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:
+    """Return sizes of a network, or raise what says why they are none."""
     try:
         sizes = tuple(layer_sizes)
     except TypeError:
@@ -128,7 +134,8 @@ def _checked_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:
     return tuple(int(size) for size in sizes)
 
 
-def _new_activation(activation: Callable[[], nn.Module]) -> nn.Module:
+def new_activation(activation: Callable[[], nn.Module]) -> nn.Module:
+    """Make the activation of one layer, or raise what says why not."""
     if isinstance(activation, nn.Module) or not callable(activation):
         raise TypeError(
             "expected activation to be a class or function that makes a "

@@ -1,0 +1,323 @@
+"""Many networks at once: build and measure S networks of one shape together.
+
+One network says what can happen, ten thousand say what usually does. Tensors
+have a leading dimension of networks, so that a layer of all of them is one
+batched product. Networks never mix: a row's numbers depend on its seed alone.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from shortcuts.activations import GELU
+from shortcuts.networks import (
+    bypassed,
+    check_input,
+    checked_sizes,
+    new_activation,
+)
+
+NUMBERS_AT_ONCE = 2**20  # how many a chunk of networks may take
+
+
+class Lenses(NamedTuple):
+    """What was measured: the book's four lenses, and the outputs.
+
+    ``h_l`` is what layer ``l`` takes from the stream, ``z_l`` the output of
+    its Linear, and ``y`` the network's output.
+    """
+
+    activations: Float[Tensor, "networks layers"]
+    """mean |h_l|, over samples and units."""
+
+    deltas: Float[Tensor, "networks layers"]
+    """mean |dL/dz_l|, over samples and units."""
+
+    gradients: Float[Tensor, "networks layers"]
+    """mean |dL/dW_l|, which listing 4.5 prints."""
+
+    jacobians: Float[Tensor, "networks layers"]
+    """Frobenius norm of dy/dh_l, root mean square over samples; no loss."""
+
+    outputs: Float[Tensor, "networks samples n_out"]
+    """y itself."""
+
+
+class Linear(NamedTuple):
+    """One Linear of each network."""
+
+    weight: Float[Tensor, "networks n_out n_in"]
+    bias: Float[Tensor, "networks 1 n_out"]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Networks of one shape, one for each seed.
+
+    By default, network ``s`` is the one that ``torch.manual_seed(s)`` and then
+    ``DeepNeuralNetwork(layer_sizes, use_shortcut)`` make, with the same
+    weights to the last bit. The options make other networks, each of them
+    again determined by its seed alone.
+
+    Args:
+        layer_sizes: as of :class:`DeepNeuralNetwork`.
+        use_shortcut: as there. If no layer can have one, a warning says so.
+        seeds: one for each network, such as ``range(10_000)``.
+        activation: as of :class:`DeepNeuralNetwork`.
+        variances: if not given, weights and biases are drawn as ``nn.Linear``
+            does, uniformly, with variance ``1 / (3 n_in)``. A pair ``(c_w,
+            c_b)`` draws weights from a normal distribution of variance ``c_w /
+            n_in`` and biases from one of variance ``c_b``; ``(2.0, 0.0)`` is
+            the initialisation of He et al. (2015), arXiv:1502.01852.
+        activation_first: compute ``W act(h) + b``, not ``act(W h + b)``.
+        normalise: pass ``h`` through a LayerNorm, without weights of its own,
+            on its way into the layer.
+        skip_scale: what a shortcut multiplies ``h`` by.
+        branch_scale: what the layer that it bypasses is multiplied by.
+
+    Raises:
+        TypeError: for what :class:`DeepNeuralNetwork` refuses, and for seeds
+            that are no sequence.
+        ValueError: for what it refuses, for no seeds, and for variances that
+            are not two or not positive or zero.
+    """
+
+    layer_sizes: Sequence[int]
+    use_shortcut: bool
+    _: KW_ONLY
+    seeds: Sequence[int]
+    activation: Callable[[], nn.Module] = GELU
+    variances: tuple[float, float] | None = None
+    activation_first: bool = False
+    normalise: bool = False
+    skip_scale: float = 1.0
+    branch_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        sizes = checked_sizes(self.layer_sizes)
+        new_activation(self.activation)
+        if not isinstance(self.seeds, Sequence):
+            raise TypeError(
+                "expected seeds to be a sequence such as range(10_000), "
+                f"got {self.seeds!r}"
+            )
+        if not self.seeds:
+            raise ValueError("expected at least one seed, got none")
+        if self.variances is not None and (
+            len(self.variances) != 2 or not min(self.variances) >= 0
+        ):
+            raise ValueError(
+                "expected two variances, of weights and of biases, and none "
+                f"below 0, got {self.variances!r}"
+            )
+        if self.use_shortcut and not any(self.bypassed):
+            warnings.warn(
+                f"no layer of sizes {sizes} has as many inputs as outputs: "
+                "these networks have no shortcut",
+                stacklevel=3,
+            )
+
+    @property
+    def bypassed(self) -> list[bool]:
+        """Which layers a shortcut bypasses, first to last."""
+        return bypassed(self.layer_sizes, self.use_shortcut)
+
+    def measure(
+        self,
+        x: Float[Tensor, "samples n_in"],
+        target: Float[Tensor, "samples n_out"] | None = None,
+        *,
+        progress: bool | None = None,
+    ) -> Lenses:
+        """Measure all networks on the same samples, with mean squared error.
+
+        The networks take the dtype of ``x``. In float64 their weights are
+        those that torch draws in float32, so they are the same networks,
+        computed more exactly.
+
+        Args:
+            x: the samples.
+            target: what the loss compares the outputs with, zeros if not
+                given.
+            progress: whether to show a progress bar; if not given, a terminal
+                shows one for what takes longer than a second.
+
+        Raises:
+            TypeError: if ``x`` holds no floating-point numbers.
+            ValueError: if ``x`` is no matrix with a row for each sample and a
+                column for each input, or ``target`` none of the outputs'
+                shape.
+
+        Networks whose numbers pass what the dtype holds keep their inf and
+        nan, and a warning counts them.
+        """
+        chunks = zip(
+            *self.measure_in_chunks(x, target, progress=progress), strict=True
+        )
+        return Lenses(*map(torch.cat, chunks))
+
+    def measure_in_chunks(
+        self,
+        x: Float[Tensor, "samples n_in"],
+        target: Float[Tensor, "samples n_out"] | None = None,
+        *,
+        progress: bool | None = None,
+    ) -> Iterator[Lenses]:
+        """Measure as :meth:`measure` does, but hand out some rows at a time.
+
+        The memory it takes does not grow with the number of networks.
+        """
+        samples = _checked_samples(x, self.layer_sizes[0])
+        shape = (samples, self.layer_sizes[-1])
+        if target is not None and target.shape != shape:
+            raise ValueError(
+                f"expected a target of the outputs' shape {shape}, "
+                f"got {tuple(target.shape)}"
+            )
+        aim = x.new_zeros(shape) if target is None else target.detach().to(x)
+        states = 6 * samples * sum(self.layer_sizes)
+        step = max(1, NUMBERS_AT_ONCE // (3 * self._parameters() + states))
+        overflowed = 0
+        for start in tqdm(
+            range(0, len(self.seeds), step),
+            disable=None if progress is None else not progress,
+            delay=1 if progress is None else 0,
+            leave=False,
+            unit="chunk",
+        ):
+            linears = self._draw(self.seeds[start : start + step], x.dtype)
+            with torch.inference_mode(False), torch.enable_grad():
+                h = x.detach().clone().requires_grad_()
+                h = h.expand(len(linears[0].weight), -1, -1)
+                lenses = _measured(self._forward(linears, h), aim)
+            finite = [part.flatten(1).isfinite().all(1) for part in lenses]
+            overflowed += int((~torch.stack(finite).all(0)).sum())
+            yield lenses
+        if overflowed:
+            warnings.warn(
+                f"{overflowed} of {len(self.seeds)} networks passed what "
+                f"{x.dtype} holds: their rows hold inf or nan",
+                stacklevel=2,
+            )
+
+    def _parameters(self) -> int:
+        return sum((n + 1) * m for n, m in pairwise(self.layer_sizes))
+
+    def _draw(self, seeds: Sequence[int], dtype: torch.dtype) -> list[Linear]:
+        """Draw one row of numbers for each seed, and cut it into layers."""
+        rest = torch.empty(len(seeds), self._parameters())
+        generator = torch.Generator()
+        for row, seed in zip(rest, seeds, strict=True):
+            generator.manual_seed(seed)
+            if self.variances is None:
+                row.uniform_(generator=generator)
+            else:
+                row.normal_(generator=generator)
+        linears = []
+        for n_in, n_out in pairwise(self.layer_sizes):
+            sizes = [n_in * n_out, n_out, rest.shape[1] - (n_in + 1) * n_out]
+            weight, bias, rest = torch.split(rest, sizes, dim=1)
+            weight = weight.reshape(-1, n_out, n_in)
+            if self.variances is None:
+                weight, bias = (_as_nn_linear(u, n_in) for u in (weight, bias))
+            else:
+                c_w, c_b = self.variances
+                weight, bias = weight * (c_w / n_in) ** 0.5, bias * c_b**0.5
+            linears.append(Linear(weight.to(dtype), bias[:, None].to(dtype)))
+        return linears
+
+    def _forward(self, linears: list[Linear], h: Tensor) -> "_Pass":
+        activation = self.activation()
+        done = _Pass([], [], [], h)
+        for linear, is_bypassed in zip(linears, self.bypassed, strict=True):
+            branch = h
+            if self.normalise:
+                branch = functional.layer_norm(branch, branch.shape[-1:])
+            if self.activation_first:
+                branch = activation(branch)
+            z = torch.baddbmm(linear.bias, branch, linear.weight.mT)
+            done.stream.append(h)
+            done.inputs.append(branch)
+            done.zs.append(z)
+            branch = z if self.activation_first else activation(z)
+            h = (
+                self.skip_scale * h + self.branch_scale * branch
+                if is_bypassed
+                else branch
+            )
+        return done._replace(outputs=h)
+
+
+class _Pass(NamedTuple):
+    """What a forward pass leaves behind, a list entry for each layer."""
+
+    stream: list[Tensor]  # h
+    inputs: list[Tensor]  # of the Linears; h, unless an option says otherwise
+    zs: list[Tensor]  # the Linears' outputs
+    outputs: Tensor
+
+
+def _as_nn_linear(u: Tensor, n_in: int) -> Tensor:
+    """Turn numbers from [0, 1) into those of ``nn.Linear``.
+
+    They are uniform between minus and plus ``1 / sqrt(n_in)``, and rounded to
+    float32 once, as torch rounds them.
+    """
+    bound = torch.tensor(n_in**-0.5).item()  # in float32
+    return (u.double() * (2 * bound) - bound).float()
+
+
+def _measured(done: _Pass, target: Tensor) -> Lenses:
+    """Walk back from the outputs, one of them at a time.
+
+    This gives the rows of the Jacobians dy/dh and dy/dz. The loss enters only
+    here, as dL/dy.
+    """
+    y, layers = done.outputs, len(done.zs)
+    dl_dy = 2 / target.numel() * (y.detach() - target)
+    deltas = [torch.zeros_like(z) for z in done.zs]
+    squares = [torch.zeros_like(h) for h in done.stream]
+    for j in range(y.shape[-1]):
+        rows = torch.autograd.grad(
+            y[..., j].sum(), [*done.zs, *done.stream], retain_graph=True
+        )
+        for layer in range(layers):
+            deltas[layer] += dl_dy[..., j, None] * rows[layer]
+            squares[layer] += rows[layers + layer].square()
+    return Lenses(
+        activations=_means(done.stream),
+        deltas=_means(deltas),
+        gradients=_means(
+            delta.mT @ h for delta, h in zip(deltas, done.inputs, strict=True)
+        ),
+        jacobians=torch.stack(
+            [s.sum(-1).mean(-1).sqrt() for s in squares], dim=1
+        ),
+        outputs=y.detach(),
+    )
+
+
+def _means(values: Iterable[Tensor]) -> Float[Tensor, "networks layers"]:
+    means = [value.detach().abs().mean((1, 2)) for value in values]
+    return torch.stack(means, dim=1)
+
+
+def _checked_samples(x: Tensor, n_in: int) -> int:
+    """Return how many rows the matrix has."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"expected x to be a tensor, got {type(x).__name__}")
+    check_input(x, n_in)
+    if x.dim() != 2 or not len(x):
+        raise ValueError(
+            f"expected x of shape (samples, {n_in}) with at least one sample, "
+            f"got {tuple(x.shape)}"
+        )
+    return len(x)
