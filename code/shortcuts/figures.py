@@ -18,12 +18,15 @@ from typing import Any, NamedTuple
 
 import matplotlib.style
 import numpy as np
+import torch
 from cycler import cycler
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from torch import Tensor
+
+from shortcuts.statistics import check_finite, quantiles
 
 # From Okabe and Ito's colours, which colour-blind readers can tell apart; the
 # purple is made darker.
@@ -93,30 +96,205 @@ def _book_style() -> AbstractContextManager[None]:
 
 
 class Panel(NamedTuple):
-    """One set of axes: named curves, and named stretches to shade."""
+    """One set of axes: named curves, and named stretches to shade.
+
+    A curve is a number for each ``x``, or such a row for each network: then
+    their median is drawn, in a band from the lower to the upper quartile.
+    """
 
     y_label: str
-    curves: Mapping[str, Float[Tensor, " points"]]
+    curves: Mapping[str, Float[Tensor, "*networks points"]]
     shaded: Mapping[str, tuple[float, float]] = MappingProxyType({})
+    title: str = ""
+    log: bool = False  # whether y has a logarithmic axis
 
 
 def draw_curves(
-    x: Float[Tensor, " points"], *panels: Panel, x_label: str
+    x: Float[Tensor, " points"],
+    *panels: Panel,
+    x_label: str,
+    share_y: bool = False,
 ) -> BookFigure:
-    """Draw panels side by side, their curves over the same ``x``."""
+    """Draw panels side by side, their curves over the same ``x``.
+
+    A legend names the curves of a panel, unless the panel before has named
+    the same. On a logarithmic axis zeros cannot be drawn: the legend counts
+    the networks that have one.
+
+    Raises:
+        ValueError: if a network of a curve has a number that is infinite or
+            nan.
+    """
     with _book_style():
         figure = BookFigure(figsize=(WIDTH, 3.2))
-        grid = figure.subplots(1, len(panels), squeeze=False)
-        for axes, panel in zip(grid[0], panels, strict=True):
+        grid = figure.subplots(1, len(panels), squeeze=False, sharey=share_y)
+        for i, (axes, panel) in enumerate(zip(grid[0], panels, strict=True)):
+            axes.set_title(panel.title, fontsize=10)
+            if panel.log:
+                axes.set_yscale("log", nonpositive="mask")
             for name, curve in panel.curves.items():
-                axes.plot(x, curve, label=name)
+                _draw_curve(axes, x, curve, name)
             for name, ends in panel.shaded.items():
                 axes.axvspan(*ends, color=COLOURS["grey"], alpha=0.15, lw=0)
                 place = {"transform": axes.get_xaxis_transform()}
                 axes.text(sum(ends) / 2, 0.5, name, ha="center", **place)
-            axes.set(xlabel=x_label, ylabel=panel.y_label)
-            if len(panel.curves) > 1:
+            axes.set_xlabel(x_label)
+            if not share_y or i == 0:
+                axes.set_ylabel(panel.y_label)
+            shown = (
+                i > 0 and panel.curves.keys() == panels[i - 1].curves.keys()
+            )
+            if len(panel.curves) > 1 and not shown:
                 axes.legend()
+    return figure
+
+
+def _draw_curve(axes: Axes, x: Tensor, curve: Tensor, name: str) -> None:
+    if curve.dim() == 1:
+        axes.plot(x, curve, label=name)
+        return
+    low, middle, high = quantiles(curve)
+    zeros = int((curve == 0).any(1).sum())
+    if zeros and axes.get_yscale() == "log":
+        name = f"{name} ({zeros} of {len(curve)} with a zero)"
+    (line,) = axes.plot(x, middle, label=name)
+    axes.fill_between(x, low, high, color=line.get_color(), alpha=0.2, lw=0)
+
+
+class Sample(NamedTuple):
+    """One row of :func:`draw_distributions`: a number of each network."""
+
+    title: str
+    values: Float[Tensor, " networks"]
+    mark: int | None = None  # the network to point at
+
+
+def draw_distributions(
+    *samples: Sample, x_label: str, mark_label: str = ""
+) -> BookFigure:
+    """Draw how numbers are distributed, one below the other, on a log axis.
+
+    Each row shows a histogram, its median as a line, and the marked network
+    as a dot with its value. Values of zero cannot be drawn: the title counts
+    them.
+
+    Raises:
+        ValueError: if a value is infinite or nan.
+    """
+    drawn = [sample.values[sample.values > 0].log10() for sample in samples]
+    ends = torch.stack([quantiles(logs, (0.002, 0.998)) for logs in drawn])
+    edges = np.linspace(ends.min().item(), ends.max().item(), 61)
+    with _book_style():
+        figure = BookFigure(figsize=(WIDTH, 0.7 + 1.05 * len(samples)))
+        grid = figure.subplots(len(samples), 1, squeeze=False, sharex=True)
+        for axes, sample, logs in zip(grid[:, 0], samples, drawn, strict=True):
+            check_finite(sample.values)
+            zeros = len(sample.values) - len(logs)
+            title = (
+                f"{sample.title} ({zeros} are zero)" if zeros else sample.title
+            )
+            axes.set_title(title, loc="left", fontsize=10)
+            axes.hist(10**logs, 10**edges, color=COLOURS["blue"], alpha=0.45)
+            median = 10 ** logs.median().item()
+            axes.axvline(median, color=COLOURS["blue"], ls="-")
+            top = axes.get_ylim()[1]
+            style = {"va": "top", "fontsize": 9}
+            axes.text(
+                median,
+                top,
+                f" median {median:.3g}",
+                color=COLOURS["blue"],
+                **style,
+            )
+            if sample.mark is not None:
+                value = sample.values[sample.mark].item()
+                axes.plot(value, 0.12 * top, "o", color=COLOURS["orange"])
+                label = f" {mark_label} {value:.3g}"
+                axes.text(
+                    value, 0.3 * top, label, color=COLOURS["orange"], **style
+                )
+            axes.set_xscale("log")
+            axes.tick_params(left=False, labelleft=False)
+            axes.spines["left"].set_visible(False)
+            axes.grid(axis="y", visible=False)
+        grid[-1, 0].set_xlabel(x_label)
+    return figure
+
+
+class Points(NamedTuple):
+    """One kind of dots of :func:`draw_points`."""
+
+    x: Float[Tensor, " points"]
+    y: Float[Tensor, " points"]
+
+
+def draw_points(
+    points: Mapping[str, Points],
+    *,
+    line: tuple[str, Points],
+    x_label: str,
+    y_label: str,
+) -> BookFigure:
+    """Draw kinds of dots and one named line, both axes logarithmic."""
+    markers = ["o", "s", "^", "D", "v", "P"]
+    with _book_style():
+        figure = BookFigure(figsize=(WIDTH, 4.0))
+        axes = figure.subplots()
+        name, ends = line
+        axes.plot(
+            ends.x, ends.y, color=COLOURS["grey"], ls="-", lw=1, label=name
+        )
+        for marker, (kind, dots) in zip(markers, points.items(), strict=False):
+            axes.plot(
+                dots.x, dots.y, marker, ls="none", ms=7, alpha=0.85, label=kind
+            )
+        axes.set(xlabel=x_label, ylabel=y_label, xscale="log", yscale="log")
+        axes.legend()
+    return figure
+
+
+def draw_ranges(
+    rows: Mapping[str, Sequence[Float[Tensor, " networks"]]],
+    *,
+    titles: Sequence[str],
+) -> BookFigure:
+    """Draw a dot and a bar for each row, in panels side by side.
+
+    Args:
+        rows: for each name, a number of each network for every panel. The dot
+            is their median, the bar reaches from the 5 % to the 95 % quantile.
+            Where half or more are zero, the row says so in place of a dot.
+        titles: one for each panel; each has its own logarithmic axis with a
+            line at 1.
+
+    Raises:
+        ValueError: if a number is infinite or nan.
+    """
+    with _book_style():
+        figure = BookFigure(figsize=(WIDTH, 0.9 + 0.36 * len(rows)))
+        grid = figure.subplots(1, len(titles), squeeze=False, sharey=True)
+        for i, (axes, title) in enumerate(zip(grid[0], titles, strict=True)):
+            axes.axvline(1, color=COLOURS["grey"], ls="-", lw=1)
+            for place, values in enumerate(rows.values()):
+                low, middle, high = quantiles(
+                    values[i], (0.05, 0.5, 0.95)
+                ).tolist()
+                if middle == 0:
+                    axes.text(1, place, " exactly 0", va="center", fontsize=9)
+                    continue
+                ends = [max(low, middle / 1e3), high]
+                axes.plot(
+                    ends,
+                    [place, place],
+                    color=COLOURS["blue"],
+                    ls="-",
+                    alpha=0.5,
+                )
+                axes.plot(middle, place, "o", color=COLOURS["blue"])
+            axes.set(xscale="log")
+            axes.set_title(title, fontsize=10)
+        grid[0, 0].set_yticks(range(len(rows)), list(rows))
+        grid[0, 0].invert_yaxis()
     return figure
 
 

@@ -1,0 +1,181 @@
+"""Ways to tame a shortcut: blocks to put around a branch, or in its place.
+
+Every block maps a stream ``h`` to a stream of the same shape. A *branch* is
+any module that does so too, such as one layer of Linear and GELU. Each block
+is named as in the paper that it comes from.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from shortcuts.activations import GELU
+
+Stream = Float[Tensor, "*batch features"]
+
+
+class Residual(nn.Module):
+    """``h + scale * branch(h)``, with a scale that is not learned.
+
+    A scale of 1 is equation (1) of He et al. (2016), arXiv:1512.03385; one
+    over the square root of the number of blocks keeps the stream from growing
+    with depth, as in Hayou et al. (2021), arXiv:2010.12859.
+    """
+
+    def __init__(self, branch: nn.Module, scale: float = 1.0) -> None:
+        super().__init__()
+        self.branch = branch
+        self.scale = scale
+
+    def forward(self, h: Stream) -> Stream:
+        """Add the scaled branch to the stream."""
+        out: Tensor = h + self.scale * self.branch(h)
+        return out
+
+
+class SkipInit(nn.Module):
+    """``h + alpha * branch(h)``, with one learned number ``alpha``.
+
+    Args:
+        branch: what the shortcut bypasses.
+        alpha: where the learned number starts.
+
+    Source: De and Smith (2020), arXiv:2002.10444.
+    """
+
+    def __init__(self, branch: nn.Module, alpha: float = 0.0) -> None:
+        super().__init__()
+        self.branch = branch
+        self.alpha = nn.Parameter(torch.tensor(alpha))
+
+    def forward(self, h: Stream) -> Stream:
+        """Add the branch, scaled by what was learned."""
+        out: Tensor = h + self.alpha * self.branch(h)
+        return out
+
+
+class ReZero(SkipInit):
+    """:class:`SkipInit` that starts at zero: at first the block does nothing.
+
+    Source: Bachlechner et al. (2021), arXiv:2003.04887.
+    """
+
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__(branch, alpha=0.0)
+
+
+class LayerScale(nn.Module):
+    """``h + gamma * branch(h)``, with one learned number for each feature.
+
+    Args:
+        branch: what the shortcut bypasses.
+        features: the size of the stream.
+        epsilon: where all of ``gamma`` starts. The paper takes 0.1 for up to
+            18 blocks, 1e-5 for 24, and 1e-6 for more.
+
+    Source: Touvron et al. (2021), arXiv:2103.17239.
+    """
+
+    def __init__(
+        self, branch: nn.Module, features: int, epsilon: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.branch = branch
+        self.gamma = nn.Parameter(torch.full((features,), epsilon))
+
+    def forward(self, h: Stream) -> Stream:
+        """Add the branch, each feature scaled by what was learned."""
+        out: Tensor = h + self.gamma * self.branch(h)
+        return out
+
+
+class PreNorm(nn.Module):
+    """``h + branch(LayerNorm(h))``: the branch sees a stream of one size.
+
+    Source: the Transformer block that Xiong et al. (2020), arXiv:2002.04745,
+    call Pre-LN.
+    """
+
+    def __init__(self, branch: nn.Module, features: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(features)
+        self.branch = branch
+
+    def forward(self, h: Stream) -> Stream:
+        """Add what the branch makes of the normalised stream."""
+        out: Tensor = h + self.branch(self.norm(h))
+        return out
+
+
+class Fixup(nn.Module):
+    """A branch of two Linears that starts at zero, and its shortcut.
+
+    The first Linear is drawn from a normal distribution of variance ``2 /
+    features``, times ``1 / sqrt(depth)``; the second starts at zero. Before
+    each Linear and the activation a learned number is added that starts at
+    zero; the branch is multiplied by one that starts at one, and another is
+    added. So at first the block does nothing.
+
+    Args:
+        features: the size of the stream.
+        depth: how many such blocks the network has.
+        activation: called without arguments, to make what stands between the
+            Linears.
+
+    Source: Zhang, Dauphin and Ma (2019), arXiv:1901.09321, with m = 2 layers
+    in a branch, so that their factor ``depth ** (-1 / (2m - 2))`` of the
+    weights is ``depth ** -0.5``.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        depth: int,
+        *,
+        activation: Callable[[], nn.Module] = GELU,
+    ) -> None:
+        super().__init__()
+        self.activation = activation()
+        self.first = nn.Linear(features, features, bias=False)
+        self.second = nn.Linear(features, features, bias=False)
+        self.biases = nn.Parameter(torch.zeros(4))
+        self.multiplier = nn.Parameter(torch.ones(()))
+        nn.init.normal_(self.first.weight, std=(2 / features / depth) ** 0.5)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, h: Stream) -> Stream:
+        """Add the branch to the stream."""
+        b = self.biases
+        z = self.activation(self.first(h + b[0]) + b[1])
+        out: Tensor = h + self.multiplier * self.second(z + b[2]) + b[3]
+        return out
+
+
+class Highway(nn.Module):
+    """``t * branch(h) + (1 - t) * h``, with a learned gate ``t`` in (0, 1).
+
+    The gate is ``sigmoid(W h + b)``, one number for each feature.
+
+    Args:
+        branch: what the gate lets in.
+        features: the size of the stream.
+        bias: where ``b`` starts; the lower, the more of ``h`` is carried on.
+
+    Source: Srivastava, Greff and Schmidhuber (2015), arXiv:1505.00387.
+    """
+
+    def __init__(
+        self, branch: nn.Module, features: int, bias: float = -2.0
+    ) -> None:
+        super().__init__()
+        self.branch = branch
+        self.gate = nn.Linear(features, features)
+        nn.init.constant_(self.gate.bias, bias)
+
+    def forward(self, h: Stream) -> Stream:
+        """Mix the branch and the stream."""
+        t = torch.sigmoid(self.gate(h))
+        out: Tensor = t * self.branch(h) + (1 - t) * h
+        return out

@@ -1,0 +1,67 @@
+"""Jacobians of a network, layer by layer, and the paths through them."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.func import jacrev
+
+from shortcuts.networks import DeepNeuralNetwork, check_input
+
+Matrix = Float[Tensor, "n_out n_in"]
+
+
+def layer_jacobians(
+    model: DeepNeuralNetwork, x: Float[Tensor, " n_in"]
+) -> list[Matrix]:
+    """Return the Jacobian of each layer, without its shortcut, first to last.
+
+    Each is taken where the network takes it: at the activations that ``x``
+    leads to. The Jacobian of a layer that a shortcut bypasses is the identity
+    more.
+
+    Raises:
+        TypeError: if ``x`` holds no floating-point numbers.
+        ValueError: if it is not one sample, a vector of the first layer size.
+    """
+    check_input(x, model.layer_sizes[0])
+    if x.dim() != 1:
+        raise ValueError(
+            f"expected one sample, a vector, got shape {tuple(x.shape)}"
+        )
+    jacobians, h = [], x.detach()
+    for layer, bypassed in zip(model.layers, model.bypassed, strict=True):
+        jacobians.append(jacrev(layer)(h).detach())
+        h = (h + layer(h) if bypassed else layer(h)).detach()
+    return jacobians
+
+
+def sums_by_length(
+    jacobians: Sequence[Float[Tensor, "n n"]],
+) -> Float[Tensor, "lengths n n"]:
+    """Return what the paths of each length contribute to a product.
+
+    Multiplied out, ``(I + J_L) ... (I + J_1)`` is a sum of ``2 ** L``
+    products, one for each path: at every layer a path goes through the branch
+    or takes the shortcut. Entry ``k`` of the result is the sum over all paths
+    through ``k`` branches, for ``k`` from 0 to ``L``; together they are the
+    Jacobian of the network.
+
+    Raises:
+        ValueError: if there are no Jacobians, or they are not square matrices
+            of one size.
+    """
+    shapes = {tuple(jacobian.shape) for jacobian in jacobians}
+    n = len(jacobians[0]) if jacobians else 0
+    if shapes != {(n, n)}:
+        raise ValueError(
+            f"expected square Jacobians of one size, got shapes {shapes}"
+        )
+    depth = len(jacobians)
+    sums = jacobians[0].new_zeros(depth + 1, n, n)
+    sums[0] = torch.eye(n)
+    for jacobian in jacobians:
+        # A path through k branches so far went through this one, or not.
+        sums[1:] += jacobian @ sums[:-1]
+    return sums
