@@ -113,23 +113,26 @@ def draw_curves(
     x: Float[Tensor, " points"],
     *panels: Panel,
     x_label: str,
-    share_y: bool = False,
+    columns: int | None = None,
 ) -> BookFigure:
     """Draw panels side by side, their curves over the same ``x``.
 
-    A legend names the curves of a panel, unless the panel before has named
-    the same. On a logarithmic axis zeros cannot be drawn: the legend counts
-    the networks that have one.
+    After ``columns`` panels, if given, a new row begins. A legend names the
+    curves of a panel, unless the panel before has named the same. On a
+    logarithmic axis zeros cannot be drawn: the legend counts the networks that
+    have one.
 
     Raises:
         ValueError: if a network of a curve has a number that is infinite or
             nan.
     """
+    columns = columns or len(panels)
+    rows = math.ceil(len(panels) / columns)
     with _book_style():
-        figure = BookFigure(figsize=(WIDTH, 3.2))
-        grid = figure.subplots(1, len(panels), squeeze=False, sharey=share_y)
-        for i, (axes, panel) in enumerate(zip(grid[0], panels, strict=True)):
-            axes.set_title(panel.title, fontsize=10)
+        figure = BookFigure(figsize=(WIDTH, 3.2 if rows == 1 else 2.6 * rows))
+        grid = figure.subplots(rows, columns, squeeze=False)
+        named: set[str] = set()
+        for axes, panel in zip(grid.flat, panels, strict=False):
             if panel.log:
                 axes.set_yscale("log", nonpositive="mask")
             for name, curve in panel.curves.items():
@@ -138,14 +141,11 @@ def draw_curves(
                 axes.axvspan(*ends, color=COLOURS["grey"], alpha=0.15, lw=0)
                 place = {"transform": axes.get_xaxis_transform()}
                 axes.text(sum(ends) / 2, 0.5, name, ha="center", **place)
-            axes.set_xlabel(x_label)
-            if not share_y or i == 0:
-                axes.set_ylabel(panel.y_label)
-            shown = (
-                i > 0 and panel.curves.keys() == panels[i - 1].curves.keys()
-            )
-            if len(panel.curves) > 1 and not shown:
+            axes.set_title(panel.title, fontsize=10)
+            axes.set(xlabel=x_label, ylabel=panel.y_label)
+            if len(panel.curves) > 1 and panel.curves.keys() != named:
                 axes.legend()
+            named = set(panel.curves)
     return figure
 
 
@@ -197,28 +197,23 @@ def draw_distributions(
             axes.hist(10**logs, 10**edges, color=COLOURS["blue"], alpha=0.45)
             median = 10 ** logs.median().item()
             axes.axvline(median, color=COLOURS["blue"], ls="-")
-            top = axes.get_ylim()[1]
-            style = {"va": "top", "fontsize": 9}
-            axes.text(
-                median,
-                top,
-                f" median {median:.3g}",
-                color=COLOURS["blue"],
-                **style,
-            )
+            said = f"median {_short(median)}"
             if sample.mark is not None:
                 value = sample.values[sample.mark].item()
-                axes.plot(value, 0.12 * top, "o", color=COLOURS["orange"])
-                label = f" {mark_label} {value:.3g}"
-                axes.text(
-                    value, 0.3 * top, label, color=COLOURS["orange"], **style
-                )
+                height = 0.1 * axes.get_ylim()[1]
+                axes.plot(value, height, "o", color=COLOURS["orange"], ms=8)
+                said += f", {mark_label} {_short(value)}"
+            axes.set_title(said, loc="right", fontsize=10)
             axes.set_xscale("log")
             axes.tick_params(left=False, labelleft=False)
             axes.spines["left"].set_visible(False)
             axes.grid(axis="y", visible=False)
         grid[-1, 0].set_xlabel(x_label)
     return figure
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 class Points(NamedTuple):
