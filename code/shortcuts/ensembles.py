@@ -284,25 +284,34 @@ def _measured(done: _Pass, target: Tensor) -> Lenses:
     y, layers = done.outputs, len(done.zs)
     dl_dy = 2 / target.numel() * (y.detach() - target)
     deltas = [torch.zeros_like(z) for z in done.zs]
-    squares = [torch.zeros_like(h) for h in done.stream]
+    norms = [torch.zeros_like(h) for h in done.stream]
     for j in range(y.shape[-1]):
         rows = torch.autograd.grad(
             y[..., j].sum(), [*done.zs, *done.stream], retain_graph=True
         )
         for layer in range(layers):
             deltas[layer] += dl_dy[..., j, None] * rows[layer]
-            squares[layer] += rows[layers + layer].square()
+            norms[layer] = torch.hypot(norms[layer], rows[layers + layer])
     return Lenses(
         activations=_means(done.stream),
         deltas=_means(deltas),
         gradients=_means(
             delta.mT @ h for delta, h in zip(deltas, done.inputs, strict=True)
         ),
-        jacobians=torch.stack(
-            [s.sum(-1).mean(-1).sqrt() for s in squares], dim=1
-        ),
+        jacobians=torch.stack([_norm(norm) for norm in norms], dim=1),
         outputs=y.detach(),
     )
+
+
+def _norm(values: Tensor) -> Float[Tensor, " networks"]:
+    """Return the norm over units, root mean square over samples.
+
+    Squares of small numbers would be lost, so the largest is divided out.
+    """
+    largest = values.amax((1, 2), keepdim=True)
+    ratios = torch.where(largest > 0, values / largest, 0)
+    mean_square = ratios.square().sum(-1).mean(-1)
+    return largest[:, 0, 0] * mean_square.sqrt()
 
 
 def _means(values: Iterable[Tensor]) -> Float[Tensor, "networks layers"]:

@@ -24,6 +24,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from shortcuts.statistics import check_finite, quantiles
@@ -143,6 +144,8 @@ def draw_curves(
                 axes.text(sum(ends) / 2, 0.5, name, ha="center", **place)
             axes.set_title(panel.title, fontsize=10)
             axes.set(xlabel=x_label, ylabel=panel.y_label)
+            if not x.is_floating_point():
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             if len(panel.curves) > 1 and panel.curves.keys() != named:
                 axes.legend()
             named = set(panel.curves)
