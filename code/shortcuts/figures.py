@@ -255,42 +255,45 @@ def draw_ranges(
     rows: Mapping[str, Sequence[Float[Tensor, " networks"]]],
     *,
     titles: Sequence[str],
+    limits: tuple[float, float],
 ) -> BookFigure:
     """Draw a dot and a bar for each row, in panels side by side.
 
     Args:
         rows: for each name, a number of each network for every panel. The dot
             is their median, the bar reaches from the 5 % to the 95 % quantile.
-            Where half or more are zero, the row says so in place of a dot.
-        titles: one for each panel; each has its own logarithmic axis with a
-            line at 1.
+        titles: one for each panel.
+        limits: the ends of all logarithmic axes, which have a line at 1. A
+            median that lies outside, or is zero, is written at the edge.
 
     Raises:
         ValueError: if a number is infinite or nan.
     """
+    blue = COLOURS["blue"]
     with _book_style():
-        figure = BookFigure(figsize=(WIDTH, 0.9 + 0.36 * len(rows)))
+        figure = BookFigure(figsize=(WIDTH, 1.0 + 0.34 * len(rows)))
         grid = figure.subplots(1, len(titles), squeeze=False, sharey=True)
         for i, (axes, title) in enumerate(zip(grid[0], titles, strict=True)):
+            axes.set(xscale="log", xlim=limits)
+            axes.set_title(title, fontsize=10)
             axes.axvline(1, color=COLOURS["grey"], ls="-", lw=1)
             for place, values in enumerate(rows.values()):
-                low, middle, high = quantiles(
-                    values[i], (0.05, 0.5, 0.95)
-                ).tolist()
-                if middle == 0:
-                    axes.text(1, place, " exactly 0", va="center", fontsize=9)
+                ends = quantiles(values[i], (0.05, 0.5, 0.95)).tolist()
+                if limits[0] <= ends[1] <= limits[1]:
+                    bar = [ends[0], ends[2]]
+                    axes.plot(bar, [place] * 2, color=blue, ls="-", alpha=0.5)
+                    axes.plot(ends[1], place, "o", color=blue)
                     continue
-                ends = [max(low, middle / 1e3), high]
-                axes.plot(
-                    ends,
-                    [place, place],
-                    color=COLOURS["blue"],
-                    ls="-",
-                    alpha=0.5,
+                said = f"{ends[1]:.0e}" if ends[1] else "exactly 0"
+                above = ends[1] > limits[1]
+                axes.text(
+                    limits[above],
+                    place,
+                    f"{said} ▸ " if above else f" ◂ {said}",
+                    ha="right" if above else "left",
+                    va="center",
+                    fontsize=9,
                 )
-                axes.plot(middle, place, "o", color=COLOURS["blue"])
-            axes.set(xscale="log")
-            axes.set_title(title, fontsize=10)
         grid[0, 0].set_yticks(range(len(rows)), list(rows))
         grid[0, 0].invert_yaxis()
     return figure
