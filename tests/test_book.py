@@ -20,7 +20,10 @@ from shortcuts.printed import (
     read_printout,
 )
 
-CHAPTERS = ["gradients", "gelu", "shortcut-network", "vanishing-gradients"]
+CHAPTERS = [
+    *("gradients", "gelu", "shortcut-network", "vanishing-gradients"),
+    *("measuring", "products", "identity", "scaling"),
+]
 EXECUTED = ["index", *CHAPTERS]
 PAGES = [*EXECUTED, "bibliography"]
 # A cell: its options, which stand first in either of MyST's two ways, and its
@@ -228,7 +231,7 @@ def test_code_that_is_shown_is_run(name: str) -> None:
     )
     kinds = {fence.split("}")[0] + "}" for fence in fences}
     assert kinds <= {
-        *("{code-cell}", "{literalinclude}", "{warning}"),
+        *("{code-cell}", "{literalinclude}", "{warning}", "{admonition}"),
         *("{toctree}", "{bibliography}"),
     }
     assert "+++" not in source(name)

@@ -14,13 +14,19 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.lines import Line2D
+from matplotlib.patches import StepPatch
 
 from shortcuts.figures import (
     BookFigure,
     Column,
     Panel,
+    Points,
+    Sample,
     draw_curves,
+    draw_distributions,
     draw_networks,
+    draw_points,
+    draw_ranges,
     draw_slopes,
 )
 
@@ -218,3 +224,111 @@ def test_imports_load_no_more_than_they_need() -> None:
         env=os.environ | {"PYTHONPATH": str(path)},
         check=True,
     )
+
+
+# Many networks in one picture
+
+
+def test_a_median_in_its_band() -> None:
+    table = torch.tensor([[1.0, 9.0], [2.0, 5.0], [3.0, 7.0]])
+    panel = Panel("y", {"many": table, "one": table[0]}, title="a title")
+    (axes,) = draw_curves(torch.tensor([0, 1]), panel, x_label="x").axes
+    assert [heights(line) for line in axes.lines] == [[2, 7], [1, 9]]
+    assert axes.get_title() == "a title"
+    (band,) = axes.collections
+    corners = {tuple(p) for p in np.asarray(band.get_paths()[0].vertices)}
+    assert {(0, 1.5), (1, 6), (0, 2.5), (1, 8)} <= corners
+    # Layers are whole numbers, and so are their ticks.
+    assert all(tick == round(tick) for tick in axes.get_xticks())
+
+
+def test_zeros_are_counted_where_they_cannot_be_drawn() -> None:
+    table = torch.tensor([[1.0, 0.0], [2.0, 5.0], [3.0, 7.0]])
+    curves = {"a": table, "b": table + 1}
+    x = torch.arange(2)
+    for log, names in (
+        (False, ["a", "b"]),
+        (True, ["a (1 of 3 with a zero)", "b"]),
+    ):
+        (axes,) = draw_curves(x, Panel("y", curves, log=log), x_label="x").axes
+        assert [line.get_label() for line in axes.lines] == names
+        assert axes.get_yscale() == ("log" if log else "linear")
+
+
+def test_nothing_infinite_is_drawn() -> None:
+    table = torch.tensor([[1.0, math.inf], [2.0, 5.0]])
+    with pytest.raises(ValueError, match="1 of 4 that are infinite or nan"):
+        draw_curves(torch.arange(2), Panel("y", {"a": table}), x_label="x")
+
+
+def test_rows_of_panels_and_one_legend_for_the_same_names() -> None:
+    x, curve = torch.arange(3), torch.arange(3.0)
+    same = [Panel(f"y{i}", {"a": curve, "b": curve}) for i in range(3)]
+    other = Panel("y3", {"c": curve, "d": curve})
+    figure = draw_curves(x, *same, other, x_label="x", columns=2)
+    assert [axes.get_ylabel() for axes in figure.axes] == [
+        *("y0", "y1", "y2", "y3")
+    ]
+    places = [axes.get_subplotspec() for axes in figure.axes]
+    rows = [place.rowspan.start for place in places if place]
+    assert rows == [0, 0, 1, 1]
+    legends = [axes.get_legend() is not None for axes in figure.axes]
+    assert legends == [True, False, False, True]
+
+
+def test_a_distribution_its_median_and_the_marked_one() -> None:
+    values = torch.tensor([0.0, 1.0, 10.0, 100.0, 1e3, 1e4])
+    figure = draw_distributions(
+        Sample("first", values, mark=4),
+        Sample("second", values[1:]),
+        x_label="times",
+        mark_label="number 4:",
+    )
+    first, second = figure.axes
+    assert first.get_title(loc="left") == "first (1 are zero)"
+    assert first.get_title(loc="right") == "median 100, number 4: 1,000"
+    assert second.get_title(loc="left") == "second"
+    assert second.get_title(loc="right") == "median 100"
+    median, mark = first.lines
+    assert np.asarray(median.get_xdata()).tolist() == pytest.approx([100] * 2)
+    assert np.asarray(mark.get_xdata()).tolist() == [1e3]
+    (histogram,) = first.patches
+    assert isinstance(histogram, StepPatch)
+    assert sum(histogram.get_data().values) == 5
+    assert second.get_xlabel() == "times"
+    with pytest.raises(ValueError, match="infinite or nan"):
+        draw_distributions(
+            Sample("a", torch.tensor([1.0, math.inf])), x_label=""
+        )
+
+
+def test_points_and_their_line() -> None:
+    dots = Points(torch.tensor([1.0, 10.0]), torch.tensor([2.0, 20.0]))
+    ends = Points(torch.tensor([0.1, 20.0]), torch.tensor([0.2, 40.0]))
+    (axes,) = draw_points(
+        {"a": dots, "b": dots}, line=("law", ends), x_label="x", y_label="y"
+    ).axes
+    labels = {line.get_label(): line for line in axes.lines}
+    assert list(labels) == ["law", "a", "b"]
+    assert heights(labels["a"]) == [2.0, 20.0]
+    assert heights(labels["law"]) == pytest.approx([0.2, 40.0])
+    markers = {labels["a"].get_marker(), labels["b"].get_marker()}
+    assert len(markers) == 2
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+
+
+def test_ranges_say_what_they_cannot_draw() -> None:
+    rows = {
+        "inside": [torch.tensor([1.0, 2.0, 3.0])],
+        "below": [torch.full((3,), 1e-9)],
+        "above": [torch.full((3,), 1e9)],
+        "zero": [torch.zeros(3)],
+    }
+    (axes,) = draw_ranges(rows, titles=["a"], limits=(1e-3, 1e3)).axes
+    assert texts(axes) == [" ◂ 1e-09", "1e+09 ▸ ", " ◂ exactly 0"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(rows)
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert [np.asarray(dot.get_xdata()).tolist() for dot in dots] == [[2.0]]
+    bars_drawn = [line for line in axes.lines if line.get_alpha()]
+    (bar,) = bars_drawn
+    assert np.asarray(bar.get_xdata()).tolist() == pytest.approx([1.1, 2.9])

@@ -5,10 +5,12 @@ have a leading dimension of networks, so that a layer of all of them is one
 batched product. Networks never mix: a row's numbers depend on its seed alone.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
@@ -21,6 +23,7 @@ from shortcuts.activations import GELU
 from shortcuts.networks import (
     bypassed,
     check_input,
+    check_switch,
     checked_sizes,
     new_activation,
 )
@@ -103,6 +106,7 @@ class Ensemble:
 
     def __post_init__(self) -> None:
         sizes = checked_sizes(self.layer_sizes)
+        check_switch(self.use_shortcut)
         new_activation(self.activation)
         if not isinstance(self.seeds, Sequence):
             raise TypeError(
@@ -111,12 +115,18 @@ class Ensemble:
             )
         if not self.seeds:
             raise ValueError("expected at least one seed, got none")
+        ends = self.seeds
+        if isinstance(ends, range):  # it may be long
+            ends = [ends[0], ends[-1]]
+        for seed in ends:
+            _check_seed(seed)
         if self.variances is not None and (
-            len(self.variances) != 2 or not min(self.variances) >= 0
+            len(self.variances) != 2
+            or not all(0 <= variance < math.inf for variance in self.variances)
         ):
             raise ValueError(
-                "expected two variances, of weights and of biases, and none "
-                f"below 0, got {self.variances!r}"
+                "expected two finite variances, of weights and of biases, and "
+                f"none below 0, got {self.variances!r}"
             )
         if self.use_shortcut and not any(self.bypassed):
             warnings.warn(
@@ -176,13 +186,9 @@ class Ensemble:
         The memory it takes does not grow with the number of networks.
         """
         samples = _checked_samples(x, self.layer_sizes[0])
-        shape = (samples, self.layer_sizes[-1])
-        if target is not None and target.shape != shape:
-            raise ValueError(
-                f"expected a target of the outputs' shape {shape}, "
-                f"got {tuple(target.shape)}"
-            )
-        aim = x.new_zeros(shape) if target is None else target.detach().to(x)
+        aim = _checked_target(
+            target, x.new_zeros(samples, self.layer_sizes[-1])
+        )
         states = 6 * samples * sum(self.layer_sizes)
         step = max(1, NUMBERS_AT_ONCE // (3 * self._parameters() + states))
         overflowed = 0
@@ -193,11 +199,12 @@ class Ensemble:
             leave=False,
             unit="chunk",
         ):
-            linears = self._draw(self.seeds[start : start + step], x.dtype)
+            seeds = self.seeds[start : start + step]
             with torch.inference_mode(False), torch.enable_grad():
                 h = x.detach().clone().requires_grad_()
-                h = h.expand(len(linears[0].weight), -1, -1)
-                lenses = _measured(self._forward(linears, h), aim)
+                h = h.expand(len(seeds), -1, -1)
+                done = self._forward(self.draw(seeds, x.dtype), h)
+                lenses = _measured(done, aim)
             finite = [part.flatten(1).isfinite().all(1) for part in lenses]
             overflowed += int((~torch.stack(finite).all(0)).sum())
             yield lenses
@@ -211,8 +218,18 @@ class Ensemble:
     def _parameters(self) -> int:
         return sum((n + 1) * m for n, m in pairwise(self.layer_sizes))
 
-    def _draw(self, seeds: Sequence[int], dtype: torch.dtype) -> list[Linear]:
-        """Draw one row of numbers for each seed, and cut it into layers."""
+    def draw(
+        self,
+        seeds: Sequence[int] | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> list[Linear]:
+        """Return the Linears of the networks of these seeds, first to last.
+
+        Of all of them, if no seeds are given. Whatever the dtype, the weights
+        are drawn in float32.
+        """
+        seeds = self.seeds if seeds is None else seeds
+        # One row of numbers for each seed, to be cut into layers.
         rest = torch.empty(len(seeds), self._parameters())
         generator = torch.Generator()
         for row, seed in zip(rest, seeds, strict=True):
@@ -263,6 +280,13 @@ class _Pass(NamedTuple):
     inputs: list[Tensor]  # of the Linears; h, unless an option says otherwise
     zs: list[Tensor]  # the Linears' outputs
     outputs: Tensor
+
+
+def _check_seed(seed: int) -> None:
+    if not isinstance(seed, Integral):
+        raise TypeError(f"expected seeds to be whole numbers, got {seed!r}")
+    if not -(2**63) <= seed < 2**64:  # what torch takes
+        raise ValueError(f"expected seeds of at most 64 bits, got {seed}")
 
 
 def _as_nn_linear(u: Tensor, n_in: int) -> Tensor:
@@ -317,6 +341,22 @@ def _norm(values: Tensor) -> Float[Tensor, " networks"]:
 def _means(values: Iterable[Tensor]) -> Float[Tensor, "networks layers"]:
     means = [value.detach().abs().mean((1, 2)) for value in values]
     return torch.stack(means, dim=1)
+
+
+def _checked_target(target: Tensor | None, zeros: Tensor) -> Tensor:
+    """Return the target, or zeros."""
+    if target is None:
+        return zeros
+    if not isinstance(target, Tensor):
+        raise TypeError(
+            f"expected target to be a tensor, got {type(target).__name__}"
+        )
+    if target.shape != zeros.shape:
+        raise ValueError(
+            f"expected a target of the outputs' shape {tuple(zeros.shape)}, "
+            f"got {tuple(target.shape)}"
+        )
+    return target.detach().to(zeros)
 
 
 def _checked_samples(x: Tensor, n_in: int) -> int:

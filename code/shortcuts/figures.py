@@ -197,7 +197,11 @@ def draw_distributions(
                 f"{sample.title} ({zeros} are zero)" if zeros else sample.title
             )
             axes.set_title(title, loc="left", fontsize=10)
-            axes.hist(10**logs, 10**edges, color=COLOURS["blue"], alpha=0.45)
+            # The first and the last bin hold what lies beyond them.
+            inside = np.clip(logs.double().numpy(), edges[0], edges[-1])
+            counts, _ = np.histogram(inside, edges)
+            style = {"fill": True, "color": COLOURS["blue"], "alpha": 0.45}
+            axes.stairs(counts, 10**edges, **style)
             median = 10 ** logs.median().item()
             axes.axvline(median, color=COLOURS["blue"], ls="-")
             said = f"median {_short(median)}"

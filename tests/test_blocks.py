@@ -1,0 +1,103 @@
+"""Blocks against their formulas, and what they do before training."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from shortcuts.blocks import (
+    Fixup,
+    Highway,
+    LayerScale,
+    PreNorm,
+    Residual,
+    ReZero,
+    SkipInit,
+)
+
+H = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
+
+
+def branch() -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Linear(4, 4), nn.Tanh())
+
+
+def test_formulas() -> None:
+    f = branch()
+    assert_close(Residual(f)(H), H + f(H))
+    assert_close(Residual(f, 0.3)(H), H + 0.3 * f(H))
+    assert_close(SkipInit(f, 0.2)(H), H + 0.2 * f(H))
+    assert_close(LayerScale(f, 4, 0.1)(H), H + 0.1 * f(H))
+    centred = H - H.mean(1, keepdim=True)
+    normed = centred / (H.var(1, correction=0, keepdim=True) + 1e-5).sqrt()
+    assert_close(PreNorm(f, 4)(H), H + f(normed))
+
+
+def test_what_is_learned_takes_part() -> None:
+    f = branch()
+    skip, scale = SkipInit(f), LayerScale(f, 4)
+    skip.alpha.data.fill_(-2.0)
+    scale.gamma.data.copy_(torch.tensor([1.0, 0.0, 3.0, -1.0]))
+    assert_close(skip(H), H - 2 * f(H))
+    assert_close(scale(H), H + scale.gamma * f(H))
+
+
+def test_the_gate_mixes() -> None:
+    f = branch()
+    highway = Highway(f, 4, bias=-2.0)
+    t = torch.sigmoid(H @ highway.gate.weight.T - 2.0)
+    assert_close(highway(H), t * f(H) + (1 - t) * H)
+    assert_close(Highway(f, 4, bias=-100.0)(H), H)
+    assert_close(Highway(f, 4, bias=100.0)(H), f(H))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: SkipInit(branch()),
+        lambda: ReZero(branch()),
+        lambda: Fixup(4, 9),
+    ],
+)
+def test_what_starts_as_the_identity(make: Callable[[], nn.Module]) -> None:
+    assert torch.equal(make()(H), H)
+
+
+def test_fixup() -> None:
+    torch.manual_seed(0)
+    block = Fixup(64, depth=25, activation=nn.Tanh)
+    # He's variance 2 / 64, and the factor 25 ** -0.5 of the weights.
+    std = block.first.weight.std().item()
+    assert std == pytest.approx(math.sqrt(2 / 64 / 25), rel=0.05)
+    assert torch.equal(block.second.weight, torch.zeros(64, 64))
+    assert block.multiplier.item() == 1
+    assert block.biases.tolist() == [0.0] * 4
+    nn.init.normal_(block.second.weight)
+    block.biases.data.copy_(torch.tensor([0.1, -0.2, 0.3, 0.7]))
+    block.multiplier.data.fill_(1.5)
+    h = torch.randn(3, 64)
+    z = torch.tanh((h + 0.1) @ block.first.weight.T - 0.2) + 0.3
+    expected = h + 1.5 * z @ block.second.weight.T + 0.7
+    assert_close(block(h), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("block", "learned"),
+    [
+        (Residual(nn.Identity(), 0.1), []),
+        (SkipInit(nn.Identity()), [()]),
+        (ReZero(nn.Identity()), [()]),
+        (LayerScale(nn.Identity(), 4), [(4,)]),
+        (PreNorm(nn.Identity(), 4), [(4,), (4,)]),
+        (Highway(nn.Identity(), 4), [(4, 4), (4,)]),
+        (Fixup(4, 2), [(4,), (), (4, 4), (4, 4)]),
+    ],
+)
+def test_what_is_learned(
+    block: nn.Module, learned: list[tuple[int, ...]]
+) -> None:
+    assert [tuple(p.shape) for p in block.parameters()] == learned

@@ -1,0 +1,97 @@
+"""Averages against integrals, and predictions against closed forms."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+import torch
+from scipy.integrate import quad
+from torch import Tensor, nn
+
+from shortcuts import GELU
+from shortcuts.mean_field import (
+    critical_point,
+    normal_mean,
+    propagate,
+    slope,
+)
+
+
+@pytest.mark.parametrize("variance", [0.0, 1e-8, 0.3, 1.0, 7.0])
+def test_moments(variance: float) -> None:
+    for power, moment in ((1, 0.0), (2, variance), (4, 3 * variance**2)):
+        found = normal_mean(partial(torch.pow, exponent=power), variance)
+        assert found == pytest.approx(moment, rel=1e-10, abs=1e-14)
+    half = normal_mean(lambda z: z.relu() ** 2, variance)
+    assert half == pytest.approx(variance / 2, rel=1e-10)
+
+
+@pytest.mark.parametrize("f", [GELU(), GELU("none"), nn.SiLU(), nn.Tanh()])
+@pytest.mark.parametrize("variance", [0.1, 1.0, 4.0])
+def test_means_against_integrals(
+    f: Callable[[Tensor], Tensor], variance: float
+) -> None:
+    def density(z: float) -> float:
+        bell = math.exp(-(z**2) / (2 * variance))
+        return bell / math.sqrt(2 * math.pi * variance)
+
+    def squared(z: float) -> float:
+        return f(torch.tensor(z, dtype=torch.float64)).item() ** 2
+
+    expected, _ = quad(lambda z: squared(z) * density(z), -30, 30, limit=200)
+    found = normal_mean(lambda z: f(z) ** 2, variance)
+    assert found == pytest.approx(expected, rel=1e-7)
+
+
+def test_slopes() -> None:
+    z = torch.tensor([-2.0, 0.0, 1.5], dtype=torch.float64)
+    expected = 1 - torch.tanh(z) ** 2
+    with torch.no_grad():
+        assert torch.allclose(slope(torch.tanh)(z), expected, rtol=1e-12)
+    assert not z.requires_grad
+
+
+def test_a_linear_network() -> None:
+    found = propagate(nn.Identity(), c_w=0.5, c_b=0.1, start=2.0, depth=3)
+    # 0.5 * 2 + 0.1, then half of that plus 0.1, and so on.
+    assert found.variances.tolist() == pytest.approx([1.1, 0.65, 0.425])
+    assert found.gains.tolist() == pytest.approx([0.5] * 3)
+
+
+def test_hes_initialisation_keeps_relu_as_it_is() -> None:
+    found = propagate(nn.ReLU(), c_w=2.0, c_b=0.0, start=1.0, depth=50)
+    assert found.variances.tolist() == pytest.approx([2.0] * 50)
+    assert found.gains.tolist() == pytest.approx([1.0] * 50)
+
+
+def test_the_critical_point_of_gelu() -> None:
+    f = GELU("none")
+    found = critical_point(f)
+    assert found == pytest.approx((1.98306, 0.17292, 3.5616), abs=5e-5)
+    # It is what it claims to be: variance and gain stay, and so does a small
+    # change of the variance, but for terms of second order.
+    for nudge in (0.0, 1e-4):
+        start = (found.variance + nudge - found.c_b) / found.c_w
+        path = propagate(
+            f, c_w=found.c_w, c_b=found.c_b, start=start, depth=20
+        )
+        assert path.gains.tolist() == pytest.approx([1.0] * 20, abs=1e-4)
+        moved = (path.variances - found.variance - nudge).abs().max()
+        assert moved < 1e-6
+
+
+def test_there_is_none() -> None:
+    with pytest.raises(ValueError, match=r"between 1.0 and 10.0, found none"):
+        critical_point(nn.Tanh())
+
+
+def test_wrong_input() -> None:
+    with pytest.raises(ValueError, match="variance of 0 or more, got -1"):
+        normal_mean(torch.square, -1.0)
+    with pytest.raises(ValueError, match="infinite or nan"):
+        normal_mean(torch.log, 1.0)
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        propagate(torch.tanh, c_w=1.0, c_b=0.0, start=1.0, depth=0)
+    with pytest.raises(ValueError, match="variance of 0 or more"):
+        propagate(torch.tanh, c_w=1.0, c_b=-1.0, start=0.0, depth=1)

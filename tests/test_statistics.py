@@ -1,0 +1,77 @@
+"""Quantiles and proportions against values worked out by hand."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shortcuts.statistics import Proportion, proportion, quantiles
+
+
+def flags(successes: int, size: int) -> torch.Tensor:
+    return torch.arange(size) < successes
+
+
+@given(
+    st.integers(1, 3_000).flatmap(
+        lambda n: st.tuples(st.integers(0, n), st.just(n))
+    )
+)
+def test_wilsons_interval(sample: tuple[int, int]) -> None:
+    k, n = sample
+    # The two shares p for which (p - k/n)^2 = z^2 p (1 - p) / n.
+    z, share = 1.959963984540054, k / n
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    half *= z / (1 + z**2 / n)
+    found = proportion(flags(k, n))
+    assert found.share == share
+    assert found.low == pytest.approx(max(0, middle - half), abs=1e-9)
+    assert found.high == pytest.approx(min(1, middle + half), abs=1e-9)
+    assert 0 <= found.low <= share <= found.high <= 1
+
+
+def test_it_is_written_in_per_cent() -> None:
+    assert str(Proportion(0.4656, 0.4351, 0.4965)) == "46.6 % (43.5 to 49.6)"
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "words"),
+    [
+        (torch.tensor([0, 1]), TypeError, "torch.bool, got torch.int64"),
+        (torch.ones(0) > 0, ValueError, r"each network, got shape \(0,\)"),
+        (torch.ones(2, 2) > 0, ValueError, r"got shape \(2, 2\)"),
+    ],
+)
+def test_wrong_flags(values: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        proportion(values)
+
+
+def test_quartiles_and_median() -> None:
+    found = quantiles(torch.tensor([4.0, 0.0, 2.0, 1.0, 3.0]))
+    assert found.tolist() == [1.0, 2.0, 3.0]
+    # Between neighbours linearly.
+    assert quantiles(torch.tensor([0.0, 10.0]), (0.05, 0.5)).tolist() == [
+        pytest.approx(0.5),
+        5.0,
+    ]
+
+
+def test_each_column_has_its_own() -> None:
+    table = torch.tensor([[0.0, 5.0], [1.0, 7.0], [2.0, 6.0]])
+    assert quantiles(table, (0.5,)).tolist() == [[1.0, 6.0]]
+
+
+@pytest.mark.parametrize("strange", [math.nan, math.inf, -math.inf])
+def test_nothing_is_averaged_away(strange: float) -> None:
+    with pytest.raises(ValueError, match="1 of 3 that are infinite or nan"):
+        quantiles(torch.tensor([1.0, strange, 2.0]))
+
+
+def test_no_numbers() -> None:
+    with pytest.raises(ValueError, match="0 of 0"):
+        quantiles(torch.zeros(0))
