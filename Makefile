@@ -7,7 +7,7 @@ export LC_ALL := C
 export PYTHONUTF8 := 1
 unexport PYTHONDEVMODE PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONWARNINGS
 .DELETE_ON_ERROR:
-.PHONY: help html test lint live linkcheck picture lock clean
+.PHONY: help html test lint bench live linkcheck picture lock clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -26,6 +26,9 @@ lint: .venv/ready  ## check style and types
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+
+bench: .venv/ready  ## time many networks at once against a loop, as ratios
+	PYTHONPATH=code OMP_NUM_THREADS=1 $(RUN) tests.bench
 
 live: .venv/ready  ## show the book while you write, rebuilt at each change
 	$(RUN) sphinx_autobuild -c . -T -j auto -d _build/live/doctrees \
