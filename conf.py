@@ -36,12 +36,7 @@ author = "The authors of Shortcut Connections, Measured"
 copyright = "2026, the authors; text CC BY 4.0, code MIT"  # noqa: A001
 version = release = "0.1.0"
 language = "en"
-extensions = [
-    "myst_nb",
-    "sphinx_copybutton",
-    "sphinx_multitoc_numbering",
-    "sphinxcontrib.bibtex",
-]
+extensions = ["myst_nb", "sphinx_copybutton", "sphinxcontrib.bibtex"]
 nitpicky = True
 numfig = True
 bibtex_bibfiles = ["book/references.bib"]
