@@ -40,17 +40,22 @@ COLOURS = {
     "grey": "#6b6b6b",
 }
 
+# Curves differ in colour and in line, in this order.
+LINES: dict[str, Any] = {
+    "blue": "-",
+    "orange": "--",
+    "green": "-.",
+    "purple": ":",
+    "ink": (0, (5, 1, 1, 1, 1, 1)),
+}
+
 STYLE: dict[str, Any] = {
     "axes.formatter.limits": (-3, 4),
     "axes.grid": True,
     "axes.labelcolor": COLOURS["ink"],
     "axes.edgecolor": COLOURS["grey"],
     "axes.prop_cycle": cycler(
-        color=[
-            COLOURS[name]
-            for name in ("blue", "orange", "green", "purple", "ink")
-        ],
-        linestyle=["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1))],
+        color=[COLOURS[name] for name in LINES], linestyle=LINES.values()
     ),
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -61,6 +66,12 @@ STYLE: dict[str, Any] = {
     "lines.linewidth": 2,
     "savefig.transparent": True,
     "svg.hashsalt": "shortcuts",
+}
+# What a theory says is a thin dark line.
+THEORY: dict[str, Any] = {
+    "color": COLOURS["ink"],
+    "linestyle": (0, (3, 2)),
+    "linewidth": 1.2,
 }
 WIDTH = 6.4  # inches, the text width of a page
 
@@ -101,6 +112,8 @@ class Panel(NamedTuple):
 
     A curve is a number for each ``x``, or such a row for each network: then
     their median is drawn, in a band from the lower to the upper quartile.
+    Where networks without and with shortcuts are compared, those without come
+    first, so that they are blue and the others orange on every page.
     """
 
     y_label: str
@@ -108,6 +121,10 @@ class Panel(NamedTuple):
     shaded: Mapping[str, tuple[float, float]] = MappingProxyType({})
     title: str = ""
     log: bool = False  # whether y has a logarithmic axis
+    expected: Mapping[str, Float[Tensor, " points"]] = MappingProxyType({})
+    """what a theory says, as thin dark lines over the curves"""
+    colours: Sequence[str] = tuple(LINES)
+    guide: float | None = None  # where a grey line lies
 
 
 def draw_curves(
@@ -115,6 +132,7 @@ def draw_curves(
     *panels: Panel,
     x_label: str,
     columns: int | None = None,
+    share_y: bool = False,
 ) -> BookFigure:
     """Draw panels side by side, their curves over the same ``x``.
 
@@ -125,43 +143,63 @@ def draw_curves(
 
     Raises:
         ValueError: if a network of a curve has a number that is infinite or
-            nan.
+            nan, or a curve has not one number for each ``x``.
     """
     columns = columns or len(panels)
     rows = math.ceil(len(panels) / columns)
     with _book_style():
         figure = BookFigure(figsize=(WIDTH, 3.2 if rows == 1 else 2.6 * rows))
-        grid = figure.subplots(rows, columns, squeeze=False)
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=share_y)
         named: set[str] = set()
         for axes, panel in zip(grid.flat, panels, strict=False):
-            if panel.log:
-                axes.set_yscale("log", nonpositive="mask")
-            for name, curve in panel.curves.items():
-                _draw_curve(axes, x, curve, name)
-            for name, ends in panel.shaded.items():
-                axes.axvspan(*ends, color=COLOURS["grey"], alpha=0.15, lw=0)
-                place = {"transform": axes.get_xaxis_transform()}
-                axes.text(sum(ends) / 2, 0.5, name, ha="center", **place)
-            axes.set_title(panel.title, fontsize=10)
-            axes.set(xlabel=x_label, ylabel=panel.y_label)
-            if not x.is_floating_point():
-                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            if len(panel.curves) > 1 and panel.curves.keys() != named:
+            names = {*panel.curves, *panel.expected}
+            _draw_panel(axes, x, panel)
+            axes.set_xlabel(x_label)
+            if len(names) > 1 and names != named:
                 axes.legend()
-            named = set(panel.curves)
+            named = names
     return figure
 
 
-def _draw_curve(axes: Axes, x: Tensor, curve: Tensor, name: str) -> None:
+def _draw_panel(axes: Axes, x: Tensor, panel: Panel) -> None:
+    if panel.log:
+        axes.set_yscale("log", nonpositive="mask")
+    if not x.is_floating_point():
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    if panel.guide is not None:
+        axes.axhline(panel.guide, color=COLOURS["grey"], ls="-", lw=1)
+    for colour, (name, curve) in zip(
+        panel.colours, panel.curves.items(), strict=False
+    ):
+        line = {"color": COLOURS[colour], "linestyle": LINES[colour]}
+        _draw_curve(axes, x, curve, name, line)
+    for name, curve in panel.expected.items():
+        axes.plot(x, curve, label=name, **THEORY)
+    for name, ends in panel.shaded.items():
+        axes.axvspan(*ends, color=COLOURS["grey"], alpha=0.15, lw=0)
+        x_axis = axes.get_xaxis_transform()
+        axes.text(sum(ends) / 2, 0.5, name, ha="center", transform=x_axis)
+    axes.set_title(panel.title, fontsize=10)
+    axes.set_ylabel(panel.y_label)
+
+
+def _draw_curve(
+    axes: Axes, x: Tensor, curve: Tensor, name: str, line: dict[str, Any]
+) -> None:
+    if curve.shape[-1:] != x.shape:
+        raise ValueError(
+            f"expected {len(x)} numbers for the curve {name!r}, "
+            f"got shape {tuple(curve.shape)}"
+        )
     if curve.dim() == 1:
-        axes.plot(x, curve, label=name)
+        axes.plot(x, curve, label=name, **line)
         return
     low, middle, high = quantiles(curve)
     zeros = int((curve == 0).any(1).sum())
     if zeros and axes.get_yscale() == "log":
         name = f"{name} ({zeros} of {len(curve)} with a zero)"
-    (line,) = axes.plot(x, middle, label=name)
-    axes.fill_between(x, low, high, color=line.get_color(), alpha=0.2, lw=0)
+    axes.plot(x, middle, label=name, **line)
+    axes.fill_between(x, low, high, color=line["color"], alpha=0.2, lw=0)
 
 
 class Sample(NamedTuple):
@@ -236,19 +274,34 @@ def draw_points(
     line: tuple[str, Points],
     x_label: str,
     y_label: str,
+    guide: float | None = None,
 ) -> BookFigure:
-    """Draw kinds of dots and one named line, both axes logarithmic."""
-    markers = ["o", "s", "^", "D", "v", "P"]
+    """Draw kinds of dots and one named line, both axes logarithmic.
+
+    Args:
+        points: the dots of each kind, by its name; at most five kinds.
+        line: its name, and the points that it connects.
+        x_label: what is measured across.
+        y_label: what is measured up.
+        guide: where a grey line crosses both axes, if anywhere.
+
+    Raises:
+        ValueError: if there are more than five kinds.
+    """
+    markers = ["o", "s", "^", "D", "v"]
+    if len(points) > len(markers):
+        raise ValueError(f"expected at most five kinds, got {len(points)}")
     with _book_style():
-        figure = BookFigure(figsize=(WIDTH, 4.0))
+        figure = BookFigure(figsize=(WIDTH, 4.2))
         axes = figure.subplots()
+        if guide is not None:
+            for grey_line in (axes.axvline, axes.axhline):
+                grey_line(guide, color=COLOURS["grey"], ls="-", lw=1)
         name, ends = line
-        axes.plot(
-            ends.x, ends.y, color=COLOURS["grey"], ls="-", lw=1, label=name
-        )
+        axes.plot(*ends, label=name, **THEORY)
         for marker, (kind, dots) in zip(markers, points.items(), strict=False):
             axes.plot(
-                dots.x, dots.y, marker, ls="none", ms=7, alpha=0.85, label=kind
+                *dots, marker, label=kind, ls="none", ms=7, mfc="none", mew=1.8
             )
         axes.set(xlabel=x_label, ylabel=y_label, xscale="log", yscale="log")
         axes.legend()
@@ -286,7 +339,7 @@ def draw_ranges(
                 if limits[0] <= ends[1] <= limits[1]:
                     bar = [ends[0], ends[2]]
                     axes.plot(bar, [place] * 2, color=blue, ls="-", alpha=0.5)
-                    axes.plot(ends[1], place, "o", color=blue)
+                    axes.plot(ends[1], place, "o", color=blue, ms=4)
                     continue
                 said = f"{ends[1]:.0e}" if ends[1] else "exactly 0"
                 above = ends[1] > limits[1]
