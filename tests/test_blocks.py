@@ -101,3 +101,58 @@ def test_what_is_learned(
     block: nn.Module, learned: list[tuple[int, ...]]
 ) -> None:
     assert [tuple(p.shape) for p in block.parameters()] == learned
+
+
+BLOCKS: list[Callable[[nn.Module], nn.Module]] = [
+    Residual,
+    SkipInit,
+    ReZero,
+    lambda branch: LayerScale(branch, 4),
+    lambda branch: PreNorm(branch, 4),
+    lambda branch: Highway(branch, 4),
+]
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_branch_of_another_shape(
+    block: Callable[[nn.Module], nn.Module],
+) -> None:
+    # torch would add (5, 1) to (5, 4) without a word.
+    with pytest.raises(ValueError, match=r"shape \(5, 4\), got \(5, 1\)"):
+        block(nn.Linear(4, 1))(H)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_branch_that_works_in_place(
+    block: Callable[[nn.Module], nn.Module],
+) -> None:
+    with (
+        torch.no_grad(),
+        pytest.raises(ValueError, match=r"in place: ReLU"),
+    ):
+        block(nn.ReLU(inplace=True))(H.clone())
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_branch_that_is_none(
+    block: Callable[[nn.Module], nn.Module],
+) -> None:
+    with pytest.raises(TypeError, match="branch to be a module, got <class"):
+        block(nn.GELU)  # type: ignore[arg-type]
+
+
+def test_wrong_numbers() -> None:
+    for depth in (0, -1):
+        with pytest.raises(ValueError, match=f"at least 1, got {depth}"):
+            Fixup(4, depth)
+    with pytest.raises(TypeError, match=r"a whole number, got 2\.5"):
+        Fixup(4, 2.5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"such as nn\.GELU"):
+        Fixup(4, 2, activation=nn.GELU())
+    with pytest.raises(TypeError, match="alpha to be a number, got 'a'"):
+        SkipInit(branch(), "a")  # type: ignore[arg-type]
+    assert SkipInit(branch(), 1).alpha.item() == 1.0
+
+
+def test_print_says_the_scale() -> None:
+    assert "scale=0.25" in repr(Residual(branch(), 0.25))

@@ -1,6 +1,8 @@
 """Many networks at once against a loop over single ones, layer by layer."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -86,7 +88,7 @@ def test_a_target() -> None:
 def oracle(ensemble: Ensemble, i: int, x: Tensor) -> dict[str, Any]:
     """Measure network ``i`` in the plainest way, sample by sample."""
     act = ensemble.activation()
-    linears = [(w[i], b[i, 0]) for w, b in ensemble.draw(dtype=x.dtype)]
+    linears = [(w[i].to(x), b[i, 0].to(x)) for w, b in ensemble.draw()]
 
     def layer(k: int, h: Tensor, z: Tensor | None = None) -> Any:
         weight, bias = linears[k]
@@ -239,7 +241,63 @@ def test_variances() -> None:
     assert torch.equal(linear.bias, torch.zeros(1, 1, 3))
 
 
-# Nothing of the caller's is touched
+# Nothing of the caller's is touched, and nothing of the caller's matters
+
+
+def test_torchs_defaults_do_not_matter() -> None:
+    ensemble = Ensemble(SIZES, True, seeds=range(3), variances=(1.0, 0.1))
+    like_torch = Ensemble(SIZES, True, seeds=range(3))
+    expected = ensemble.measure(X), like_torch.measure(X)
+    torch.set_default_dtype(torch.float64)
+    torch.set_default_device("meta")
+    try:
+        found = ensemble.measure(X), like_torch.measure(X)
+    finally:
+        torch.set_default_device("cpu")
+        torch.set_default_dtype(torch.float32)
+    assert all(map(same, found, expected))
+
+
+def test_later_changes_do_not_matter() -> None:
+    sizes, seeds, x = [3, 3, 1], [1, 2], X.clone()
+    ensemble = Ensemble(sizes, True, seeds=seeds)
+    expected = ensemble.measure(X)
+    chunks = ensemble.measure_in_chunks(x)
+    sizes[1], seeds[0] = 5, 7
+    x.zero_()
+    assert same(next(chunks), expected)
+    assert ensemble == Ensemble((3, 3, 1), True, seeds=(1, 2))
+    assert hash(ensemble) == hash(Ensemble([3, 3, 1], True, seeds=[1, 2]))
+
+
+def test_each_layer_has_an_activation_of_its_own() -> None:
+    def kinds() -> Iterator[nn.Module]:
+        while True:
+            yield from (nn.Tanh(), nn.ReLU(), nn.Sigmoid())
+
+    made, made_alone = kinds(), kinds()
+    next(made)  # one is made to look at
+    next(made)
+    next(made)
+    ensemble = Ensemble(
+        [3, 3, 3, 1], True, seeds=[0], activation=lambda: next(made)
+    )
+    next(made)
+    next(made)
+    found = ensemble.measure(X.double())
+    torch.manual_seed(0)
+    model = DeepNeuralNetwork(
+        [3, 3, 3, 1], True, activation=lambda: next(made_alone)
+    )
+    assert_close(found.outputs[0], model.double()(X.double()).detach())
+
+
+def test_an_activation_with_a_weight_of_its_own() -> None:
+    for x in (X, X.double()):
+        found = Ensemble(SIZES, True, seeds=[3], activation=nn.PReLU)
+        torch.manual_seed(3)
+        model = DeepNeuralNetwork(SIZES, True, activation=nn.PReLU).to(x)
+        assert_close(found.measure(x).outputs[0], model(x).detach())
 
 
 def test_the_random_state_stays() -> None:
@@ -290,11 +348,25 @@ def test_shapes_that_allow_no_shortcut_are_said() -> None:
     assert same(ensemble.measure(X), plain.measure(X))
 
 
-def test_overflow_is_counted_and_kept() -> None:
+def overflowing() -> Ensemble:
     # With weights this large the output of some networks passes 3.4e38.
-    ensemble = Ensemble(
-        [3] * 30 + [1], False, seeds=range(200), variances=(5e2, 0.0)
-    )
+    sizes = [3] * 30 + [1]
+    return Ensemble(sizes, False, seeds=range(200), variances=(5e2, 0.0))
+
+
+def test_the_warning_points_at_who_asked() -> None:
+    ensemble = overflowing()
+    words = "passed what torch.float32 holds"
+    with pytest.warns(UserWarning, match=words) as caught:
+        ensemble.measure(X * 1e3)
+    with pytest.warns(UserWarning, match=words) as caught_later:
+        for _ in ensemble.measure_in_chunks(X * 1e3):
+            pass
+    assert caught[0].filename == caught_later[0].filename == __file__
+
+
+def test_overflow_is_counted_and_kept() -> None:
+    ensemble = overflowing()
     words = "passed what torch.float32 holds"
     with pytest.warns(UserWarning, match=words) as caught:
         found = ensemble.measure(X * 1e3)
@@ -319,9 +391,22 @@ def test_overflow_is_counted_and_kept() -> None:
         ({"layer_sizes": [3, 0]}, ValueError, "at least 1, got 0"),
         ({"activation": "gelu"}, TypeError, "such as nn.GELU, got 'gelu'"),
         ({"use_shortcut": 1}, TypeError, "True or False, got 1"),
-        ({"variances": (1.0,)}, ValueError, r"two finite.*got \(1.0,\)"),
-        ({"variances": (-1.0, 0.0)}, ValueError, "none below 0"),
-        ({"variances": (1.0, float("nan"))}, ValueError, "none below 0"),
+        ({"seeds": [True]}, TypeError, "whole numbers, got True"),
+        ({"seeds": b"123"}, TypeError, "to be a sequence such as range"),
+        ({"seeds": {1, 2}}, TypeError, "to be a sequence such as range"),
+        ({"variances": (1.0,)}, ValueError, r"two variances.*got \(1.0,\)"),
+        ({"variances": 5}, ValueError, "two variances.*got 5"),
+        ({"variances": (-1.0, 0.0)}, ValueError, "weights to be at least 0"),
+        ({"variances": (1.0, math.nan)}, ValueError, "biases to be finite"),
+        ({"variances": (1.0, "a")}, TypeError, "biases to be a number"),
+        ({"normalise": "no"}, TypeError, "normalise to be True or False"),
+        ({"activation_first": 1}, TypeError, "activation_first to be True"),
+        ({"skip_scale": "2"}, TypeError, "skip_scale to be a number"),
+        ({"branch_scale": math.inf}, ValueError, "branch_scale to be finite"),
+        ({"activation": nn.Dropout}, ValueError, "without randomness"),
+        ({"activation": nn.RReLU}, ValueError, "without randomness"),
+        ({"activation": partial(nn.Softmax, -1)}, ValueError, "number alone"),
+        ({"activation": partial(nn.ReLU, True)}, ValueError, "not in place"),
     ],
 )
 def test_wrong_options(
@@ -345,11 +430,15 @@ def test_wrong_options(
         (X[None], ValueError, r"\(samples, 3\).*got \(1, 1, 3\)"),
         (X[:0], ValueError, "at least one sample"),
         (X[:, :2], ValueError, "last dimension is 3"),
+        (X.half(), TypeError, "float32 or float64, got torch.float16"),
+        (X / 0, ValueError, "finite x, got 3 of 3"),
     ],
 )
 def test_wrong_samples(x: Any, error: type[Exception], words: str) -> None:
-    with pytest.raises(error, match=words):
-        Ensemble(SIZES, False, seeds=[0]).measure(x)
+    ensemble = Ensemble(SIZES, False, seeds=[0])
+    for measure in (ensemble.measure, ensemble.measure_in_chunks):
+        with pytest.raises(error, match=words):  # and at once
+            measure(x)
 
 
 def test_wrong_target() -> None:

@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import StepPatch
 
 from shortcuts.figures import (
+    COLOURS,
     BookFigure,
     Column,
     Panel,
@@ -257,7 +258,7 @@ def test_zeros_are_counted_where_they_cannot_be_drawn() -> None:
 
 def test_nothing_infinite_is_drawn() -> None:
     table = torch.tensor([[1.0, math.inf], [2.0, 5.0]])
-    with pytest.raises(ValueError, match="1 of 4 that are infinite or nan"):
+    with pytest.raises(ValueError, match="1 of 4 numbers that are"):
         draw_curves(torch.arange(2), Panel("y", {"a": table}), x_label="x")
 
 
@@ -286,11 +287,11 @@ def test_a_distribution_its_median_and_the_marked_one() -> None:
     )
     first, second = figure.axes
     assert first.get_title(loc="left") == "first (1 are zero)"
-    assert first.get_title(loc="right") == "median 100, number 4: 1,000"
+    assert first.get_title(loc="right") == "median 55, number 4: 1,000"
     assert second.get_title(loc="left") == "second"
     assert second.get_title(loc="right") == "median 100"
     median, mark = first.lines
-    assert np.asarray(median.get_xdata()).tolist() == pytest.approx([100] * 2)
+    assert np.asarray(median.get_xdata()).tolist() == pytest.approx([55] * 2)
     assert np.asarray(mark.get_xdata()).tolist() == [1e3]
     (histogram,) = first.patches
     assert isinstance(histogram, StepPatch)
@@ -300,6 +301,81 @@ def test_a_distribution_its_median_and_the_marked_one() -> None:
     with pytest.raises(ValueError, match="infinite or nan"):
         draw_distributions(
             Sample("a", torch.tensor([1.0, math.inf])), x_label=""
+        )
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (torch.zeros(3), "not all zero.*from 0 to 0"),
+        (torch.tensor([1.0, -2.0]), "not negative.*from -2 to 1"),
+        (torch.ones(2, 2), r"a vector.*shape \(2, 2\)"),
+    ],
+)
+def test_samples_that_have_no_distribution(
+    values: torch.Tensor, words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        draw_distributions(Sample("a", values), x_label="")
+
+
+def test_a_sample_of_equal_numbers() -> None:
+    figure = draw_distributions(Sample("a", torch.full((9,), 3.0)), x_label="")
+    (histogram,) = figure.axes[0].patches
+    assert isinstance(histogram, StepPatch)
+    counts, edges, _ = histogram.get_data()
+    place = int(np.argmax(counts))
+    assert edges[place] <= 3.0 < edges[place + 1]
+
+
+def test_expected_curves_guides_and_colours() -> None:
+    x = torch.arange(2)
+    panel = Panel(
+        *("y", {"a": torch.ones(2)}),
+        expected={"theory": torch.zeros(2)},
+        colours=("green",),
+        guide=0.5,
+    )
+    (axes,) = draw_curves(x, panel, x_label="x").axes
+    guide, curve, theory = axes.lines
+    assert heights(guide) == [0.5, 0.5]
+    assert curve.get_color() == COLOURS["green"]
+    assert theory.get_color() == COLOURS["ink"]
+    assert heights(theory) == [0, 0]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "theory"]
+
+
+def test_a_lone_curve_with_zeros_says_so() -> None:
+    table = torch.tensor([[1.0, 0.0], [2.0, 5.0]])
+    panel = Panel("y", {"a": table}, log=True)
+    (axes,) = draw_curves(torch.arange(2), panel, x_label="x").axes
+    assert axes.get_legend() is not None
+
+
+def test_wrong_curves() -> None:
+    x = torch.arange(3)
+    with pytest.raises(ValueError, match=r"3 numbers.*'a', got shape \(2,\)"):
+        draw_curves(x, Panel("y", {"a": torch.ones(2)}), x_label="x")
+    curve = torch.tensor([1.0, math.nan, 2.0])
+    with pytest.raises(ValueError, match="finite curve 'a', got 1 of 3"):
+        draw_curves(x, Panel("y", {"a": curve}), x_label="x")
+    with pytest.raises(ValueError, match="at least one panel, got none"):
+        draw_curves(x, x_label="x")
+
+
+def test_wrong_points_and_rows() -> None:
+    one = Points(torch.ones(1), torch.ones(1))
+    zero = Points(torch.ones(1), torch.zeros(1))
+    labels = {"x_label": "x", "y_label": "y"}
+    with pytest.raises(ValueError, match="at most five kinds, got 6"):
+        draw_points(dict.fromkeys("abcdef", one), line=("", one), **labels)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="positive numbers, got a"):
+        draw_points({"a": zero}, line=("", one), **labels)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="2 samples for the row 'a', got 1"):
+        draw_ranges(
+            {"a": [torch.ones(2)]}, titles=["x", "y"], limits=(0.1, 10)
         )
 
 

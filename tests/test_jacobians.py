@@ -59,6 +59,14 @@ def test_wrong_samples(x: Tensor, words: str) -> None:
         layer_jacobians(DeepNeuralNetwork([3, 1], False).double(), x)
 
 
+def test_what_is_no_sample_or_no_network() -> None:
+    model = DeepNeuralNetwork([3, 1], False).double()
+    with pytest.raises(TypeError, match="x to be a tensor, got list"):
+        layer_jacobians(model, [1.0, 2.0, 3.0])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="a DeepNeuralNetwork, got Linear"):
+        layer_jacobians(nn.Linear(3, 1), X)  # type: ignore[arg-type]
+
+
 def matrices(depth: int) -> list[Tensor]:
     generator = torch.Generator().manual_seed(depth)
     numbers = torch.randn(depth, 3, 3, generator=generator)
@@ -87,7 +95,13 @@ def test_they_add_up_to_the_product() -> None:
 
 @pytest.mark.parametrize(
     "jacobians",
-    [[], [torch.ones(2, 3)], [torch.ones(2, 2), torch.ones(3, 3)], [X]],
+    [
+        [],
+        [torch.ones(2, 3)],
+        [torch.ones(2, 2), torch.ones(3, 3)],
+        [X],
+        [torch.ones(())],
+    ],
 )
 def test_no_square_matrices(jacobians: Any) -> None:
     with pytest.raises(ValueError, match="square Jacobians of one size"):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 
 import pytest
@@ -87,11 +88,45 @@ def test_there_is_none() -> None:
 
 
 def test_wrong_input() -> None:
-    with pytest.raises(ValueError, match="variance of 0 or more, got -1"):
+    with pytest.raises(ValueError, match="variance to be at least 0, got -1"):
         normal_mean(torch.square, -1.0)
     with pytest.raises(ValueError, match="infinite or nan"):
         normal_mean(torch.log, 1.0)
     with pytest.raises(ValueError, match="at least 1, got 0"):
         propagate(torch.tanh, c_w=1.0, c_b=0.0, start=1.0, depth=0)
-    with pytest.raises(ValueError, match="variance of 0 or more"):
-        propagate(torch.tanh, c_w=1.0, c_b=-1.0, start=0.0, depth=1)
+    for name in ("c_w", "c_b", "start"):
+        options = {"c_w": 1.0, "c_b": 1.0, "start": 1.0, name: -1.0}
+        with pytest.raises(ValueError, match=f"{name} to be at least 0"):
+            propagate(torch.tanh, depth=1, **options)
+    for between in ((0.0, 1.0), (2.0, 1.0), (-1.0, 1.0)):
+        with pytest.raises(ValueError, match="expected 0 < low < high"):
+            critical_point(GELU(), between=between)
+
+
+def test_where_a_function_jumps() -> None:
+    # The slope of hardtanh is 1 between -1 and 1, else 0.
+    for variance in (0.1, 1.0, 10.0, 100.0):
+        inside = math.erf(1 / math.sqrt(2 * variance))
+        found = normal_mean(lambda z: slope(nn.Hardtanh())(z) ** 2, variance)
+        assert found == pytest.approx(inside, abs=6e-4)  # two jumps
+
+
+@pytest.mark.parametrize("variance", [25.0, 1e4])
+def test_where_a_function_is_steep(variance: float) -> None:
+    def integrand(z: float) -> float:
+        bell = math.exp(-(z**2) / (2 * variance))
+        return (1 - math.tanh(z) ** 2) ** 2 * bell
+
+    expected, _ = quad(integrand, -20, 20, points=[0])
+    expected /= math.sqrt(2 * math.pi * variance)
+    found = normal_mean(lambda z: slope(torch.tanh)(z) ** 2, variance)
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_it_works_all_the_same(
+    mode: Callable[[], AbstractContextManager[None]],
+) -> None:
+    expected = critical_point(GELU())
+    with mode():
+        assert critical_point(GELU()) == expected

@@ -68,10 +68,26 @@ def test_each_column_has_its_own() -> None:
 
 @pytest.mark.parametrize("strange", [math.nan, math.inf, -math.inf])
 def test_nothing_is_averaged_away(strange: float) -> None:
-    with pytest.raises(ValueError, match="1 of 3 that are infinite or nan"):
+    with pytest.raises(ValueError, match="1 of 3 numbers that are"):
         quantiles(torch.tensor([1.0, strange, 2.0]))
 
 
 def test_no_numbers() -> None:
-    with pytest.raises(ValueError, match="0 of 0"):
+    with pytest.raises(ValueError, match=r"values, got shape \(0,\)"):
         quantiles(torch.zeros(0))
+
+
+def test_what_is_no_tensor() -> None:
+    with pytest.raises(TypeError, match="values to be a tensor, got list"):
+        quantiles([1.0])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="flags to be a tensor, got list"):
+        proportion([True])  # type: ignore[arg-type]
+
+
+def test_levels_that_are_none() -> None:
+    with pytest.raises(ValueError, match=r"between 0 and 1, got \(50,\)"):
+        quantiles(torch.ones(3), (50,))
+
+
+def test_more_numbers_than_torch_takes_quantiles_of() -> None:
+    assert quantiles(torch.arange(2**24 + 3.0), (1.0,)).item() == 2**24 + 2

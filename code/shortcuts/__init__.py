@@ -4,11 +4,17 @@ A network and an input go in, gradients come out as plain numbers, and figures
 and assertions read those numbers. The modules stand in that order, and none
 imports one that stands after it:
 
-- :mod:`shortcuts.activations` and :mod:`shortcuts.networks` build networks,
-- :mod:`shortcuts.gradients` measures them,
+- :mod:`shortcuts.checks` refuses bad input in the same words everywhere,
+- :mod:`shortcuts.activations`, :mod:`shortcuts.networks` and
+  :mod:`shortcuts.blocks` build networks,
+- :mod:`shortcuts.gradients` and :mod:`shortcuts.jacobians` measure one,
+- :mod:`shortcuts.ensembles` builds and measures many at once,
+- :mod:`shortcuts.mean_field` predicts what wide ones do,
+- :mod:`shortcuts.statistics` says what many numbers say together,
 - :mod:`shortcuts.printed` holds the tables that the two sources print,
-- :mod:`shortcuts.figures` draws; it alone needs Matplotlib, so import it by
-  name.
+- :mod:`shortcuts.figures` draws; it alone needs Matplotlib.
+
+What needs only torch is here by name; import the others' names from them.
 """
 
 from shortcuts.activations import GELU

@@ -12,11 +12,48 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from shortcuts.activations import GELU
+from shortcuts.checks import checked_number, checked_whole
+from shortcuts.networks import new_activation
 
 Stream = Float[Tensor, "*batch features"]
 
 
-class Residual(nn.Module):
+class Block(nn.Module):
+    """What all blocks around a branch share.
+
+    Raises:
+        TypeError: if the branch is no module.
+    """
+
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        if not isinstance(branch, nn.Module):
+            raise TypeError(f"expected branch to be a module, got {branch!r}")
+        self.branch = branch
+
+    def run(self, h: Stream) -> Stream:
+        """Return what the branch makes of ``h``.
+
+        Raises:
+            ValueError: if it has another shape, which torch would silently
+                repeat until the shapes agree, or if ``h`` itself is changed.
+        """
+        version = h._version  # counts what is written to a tensor
+        out: Tensor = self.branch(h)
+        if out.shape != h.shape:
+            raise ValueError(
+                f"expected a branch that keeps the shape {tuple(h.shape)}, "
+                f"got {tuple(out.shape)}"
+            )
+        if h._version != version:
+            raise ValueError(
+                "expected a branch that leaves its input as it was, got one "
+                f"that works in place: {self.branch}"
+            )
+        return out
+
+
+class Residual(Block):
     """``h + scale * branch(h)``, with a scale that is not learned.
 
     A scale of 1 is equation (1) of He et al. (2016), arXiv:1512.03385; one
@@ -25,17 +62,19 @@ class Residual(nn.Module):
     """
 
     def __init__(self, branch: nn.Module, scale: float = 1.0) -> None:
-        super().__init__()
-        self.branch = branch
-        self.scale = scale
+        super().__init__(branch)
+        self.scale = checked_number("scale", scale)
 
     def forward(self, h: Stream) -> Stream:
         """Add the scaled branch to the stream."""
-        out: Tensor = h + self.scale * self.branch(h)
-        return out
+        return h + self.scale * self.run(h)
+
+    def extra_repr(self) -> str:
+        """Say the scale in ``print(model)``."""
+        return f"scale={self.scale:g}"
 
 
-class SkipInit(nn.Module):
+class SkipInit(Block):
     """``h + alpha * branch(h)``, with one learned number ``alpha``.
 
     Args:
@@ -46,14 +85,12 @@ class SkipInit(nn.Module):
     """
 
     def __init__(self, branch: nn.Module, alpha: float = 0.0) -> None:
-        super().__init__()
-        self.branch = branch
-        self.alpha = nn.Parameter(torch.tensor(alpha))
+        super().__init__(branch)
+        self.alpha = nn.Parameter(torch.tensor(checked_number("alpha", alpha)))
 
     def forward(self, h: Stream) -> Stream:
         """Add the branch, scaled by what was learned."""
-        out: Tensor = h + self.alpha * self.branch(h)
-        return out
+        return h + self.alpha * self.run(h)
 
 
 class ReZero(SkipInit):
@@ -66,7 +103,7 @@ class ReZero(SkipInit):
         super().__init__(branch, alpha=0.0)
 
 
-class LayerScale(nn.Module):
+class LayerScale(Block):
     """``h + gamma * branch(h)``, with one learned number for each feature.
 
     Args:
@@ -81,17 +118,16 @@ class LayerScale(nn.Module):
     def __init__(
         self, branch: nn.Module, features: int, epsilon: float = 0.1
     ) -> None:
-        super().__init__()
-        self.branch = branch
-        self.gamma = nn.Parameter(torch.full((features,), epsilon))
+        super().__init__(branch)
+        start = checked_number("epsilon", epsilon)
+        self.gamma = nn.Parameter(torch.full((features,), start))
 
     def forward(self, h: Stream) -> Stream:
         """Add the branch, each feature scaled by what was learned."""
-        out: Tensor = h + self.gamma * self.branch(h)
-        return out
+        return h + self.gamma * self.run(h)
 
 
-class PreNorm(nn.Module):
+class PreNorm(Block):
     """``h + branch(LayerNorm(h))``: the branch sees a stream of one size.
 
     Source: the Transformer block that Xiong et al. (2020), arXiv:2002.04745,
@@ -99,14 +135,12 @@ class PreNorm(nn.Module):
     """
 
     def __init__(self, branch: nn.Module, features: int) -> None:
-        super().__init__()
+        super().__init__(branch)
         self.norm = nn.LayerNorm(features)
-        self.branch = branch
 
     def forward(self, h: Stream) -> Stream:
         """Add what the branch makes of the normalised stream."""
-        out: Tensor = h + self.branch(self.norm(h))
-        return out
+        return h + self.run(self.norm(h))
 
 
 class Fixup(nn.Module):
@@ -124,6 +158,10 @@ class Fixup(nn.Module):
         activation: called without arguments, to make what stands between the
             Linears.
 
+    Raises:
+        TypeError: if the depth is no whole number.
+        ValueError: if it is below 1.
+
     Source: Zhang, Dauphin and Ma (2019), arXiv:1901.09321, with m = 2 layers
     in a branch, so that their factor ``depth ** (-1 / (2m - 2))`` of the
     weights is ``depth ** -0.5``.
@@ -137,7 +175,8 @@ class Fixup(nn.Module):
         activation: Callable[[], nn.Module] = GELU,
     ) -> None:
         super().__init__()
-        self.activation = activation()
+        depth = checked_whole("depth", depth, low=1)
+        self.activation = new_activation(activation)
         self.first = nn.Linear(features, features, bias=False)
         self.second = nn.Linear(features, features, bias=False)
         self.biases = nn.Parameter(torch.zeros(4))
@@ -153,7 +192,7 @@ class Fixup(nn.Module):
         return out
 
 
-class Highway(nn.Module):
+class Highway(Block):
     """``t * branch(h) + (1 - t) * h``, with a learned gate ``t`` in (0, 1).
 
     The gate is ``sigmoid(W h + b)``, one number for each feature.
@@ -169,13 +208,11 @@ class Highway(nn.Module):
     def __init__(
         self, branch: nn.Module, features: int, bias: float = -2.0
     ) -> None:
-        super().__init__()
-        self.branch = branch
+        super().__init__(branch)
         self.gate = nn.Linear(features, features)
         nn.init.constant_(self.gate.bias, bias)
 
     def forward(self, h: Stream) -> Stream:
         """Mix the branch and the stream."""
         t = torch.sigmoid(self.gate(h))
-        out: Tensor = t * self.branch(h) + (1 - t) * h
-        return out
+        return t * self.run(h) + (1 - t) * h

@@ -2,10 +2,10 @@
 
 One network says what can happen, ten thousand say what usually does. Tensors
 have a leading dimension of networks, so that a layer of all of them is one
-batched product. Networks never mix: a row's numbers depend on its seed alone.
+batched product. Networks never mix: but for rounding, a row's numbers depend
+on its seed alone.
 """
 
-import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -20,10 +20,15 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from shortcuts.activations import GELU
+from shortcuts.checks import (
+    check_finite,
+    check_switch,
+    check_tensor,
+    checked_number,
+)
 from shortcuts.networks import (
     bypassed,
     check_input,
-    check_switch,
     checked_sizes,
     new_activation,
 )
@@ -74,7 +79,8 @@ class Ensemble:
         layer_sizes: as of :class:`DeepNeuralNetwork`.
         use_shortcut: as there. If no layer can have one, a warning says so.
         seeds: one for each network, such as ``range(10_000)``.
-        activation: as of :class:`DeepNeuralNetwork`.
+        activation: as of :class:`DeepNeuralNetwork`; what it makes has to work
+            on each number alone, without randomness, and not in place.
         variances: if not given, weights and biases are drawn as ``nn.Linear``
             does, uniformly, with variance ``1 / (3 n_in)``. A pair ``(c_w,
             c_b)`` draws weights from a normal distribution of variance ``c_w /
@@ -87,10 +93,11 @@ class Ensemble:
         branch_scale: what the layer that it bypasses is multiplied by.
 
     Raises:
-        TypeError: for what :class:`DeepNeuralNetwork` refuses, and for seeds
-            that are no sequence.
-        ValueError: for what it refuses, for no seeds, and for variances that
-            are not two or not positive or zero.
+        TypeError: for what :class:`DeepNeuralNetwork` refuses, and for options
+            of another type than above.
+        ValueError: for what it refuses, for no seeds, for numbers that are not
+            finite or, as variances, negative, and for an activation that mixes
+            numbers, draws random ones, or writes to its input.
     """
 
     layer_sizes: Sequence[int]
@@ -105,33 +112,24 @@ class Ensemble:
     branch_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        sizes = checked_sizes(self.layer_sizes)
-        check_switch(self.use_shortcut)
-        new_activation(self.activation)
-        if not isinstance(self.seeds, Sequence):
-            raise TypeError(
-                "expected seeds to be a sequence such as range(10_000), "
-                f"got {self.seeds!r}"
-            )
-        if not self.seeds:
-            raise ValueError("expected at least one seed, got none")
-        ends = self.seeds
-        if isinstance(ends, range):  # it may be long
-            ends = [ends[0], ends[-1]]
-        for seed in ends:
-            _check_seed(seed)
-        if self.variances is not None and (
-            len(self.variances) != 2
-            or not all(0 <= variance < math.inf for variance in self.variances)
-        ):
-            raise ValueError(
-                "expected two finite variances, of weights and of biases, and "
-                f"none below 0, got {self.variances!r}"
-            )
+        def keep(**values: object) -> None:
+            # Copies of its own: a frozen dataclass does not change.
+            for name, value in values.items():
+                object.__setattr__(self, name, value)
+
+        keep(layer_sizes=checked_sizes(self.layer_sizes))
+        for name in ("use_shortcut", "activation_first", "normalise"):
+            check_switch(name, getattr(self, name))
+        _check_activation(new_activation(self.activation))
+        keep(seeds=_checked_seeds(self.seeds))
+        if self.variances is not None:
+            keep(variances=_checked_variances(self.variances))
+        for name in ("skip_scale", "branch_scale"):
+            keep(**{name: checked_number(name, getattr(self, name))})
         if self.use_shortcut and not any(self.bypassed):
             warnings.warn(
-                f"no layer of sizes {sizes} has as many inputs as outputs: "
-                "these networks have no shortcut",
+                f"no layer of sizes {self.layer_sizes} has as many inputs as "
+                "outputs: these networks have no shortcut",
                 stacklevel=3,
             )
 
@@ -140,98 +138,17 @@ class Ensemble:
         """Which layers a shortcut bypasses, first to last."""
         return bypassed(self.layer_sizes, self.use_shortcut)
 
-    def measure(
-        self,
-        x: Float[Tensor, "samples n_in"],
-        target: Float[Tensor, "samples n_out"] | None = None,
-        *,
-        progress: bool | None = None,
-    ) -> Lenses:
-        """Measure all networks on the same samples, with mean squared error.
-
-        The networks take the dtype of ``x``. In float64 their weights are
-        those that torch draws in float32, so they are the same networks,
-        computed more exactly.
-
-        Args:
-            x: the samples.
-            target: what the loss compares the outputs with, zeros if not
-                given.
-            progress: whether to show a progress bar; if not given, a terminal
-                shows one for what takes longer than a second.
-
-        Raises:
-            TypeError: if ``x`` holds no floating-point numbers.
-            ValueError: if ``x`` is no matrix with a row for each sample and a
-                column for each input, or ``target`` none of the outputs'
-                shape.
-
-        Networks whose numbers pass what the dtype holds keep their inf and
-        nan, and a warning counts them.
-        """
-        chunks = zip(
-            *self.measure_in_chunks(x, target, progress=progress), strict=True
-        )
-        return Lenses(*map(torch.cat, chunks))
-
-    def measure_in_chunks(
-        self,
-        x: Float[Tensor, "samples n_in"],
-        target: Float[Tensor, "samples n_out"] | None = None,
-        *,
-        progress: bool | None = None,
-    ) -> Iterator[Lenses]:
-        """Measure as :meth:`measure` does, but hand out some rows at a time.
-
-        The memory it takes does not grow with the number of networks.
-        """
-        samples = _checked_samples(x, self.layer_sizes[0])
-        aim = _checked_target(
-            target, x.new_zeros(samples, self.layer_sizes[-1])
-        )
-        states = 6 * samples * sum(self.layer_sizes)
-        step = max(1, NUMBERS_AT_ONCE // (3 * self._parameters() + states))
-        overflowed = 0
-        for start in tqdm(
-            range(0, len(self.seeds), step),
-            disable=None if progress is None else not progress,
-            delay=1 if progress is None else 0,
-            leave=False,
-            unit="chunk",
-        ):
-            seeds = self.seeds[start : start + step]
-            with torch.inference_mode(False), torch.enable_grad():
-                h = x.detach().clone().requires_grad_()
-                h = h.expand(len(seeds), -1, -1)
-                done = self._forward(self.draw(seeds, x.dtype), h)
-                lenses = _measured(done, aim)
-            finite = [part.flatten(1).isfinite().all(1) for part in lenses]
-            overflowed += int((~torch.stack(finite).all(0)).sum())
-            yield lenses
-        if overflowed:
-            warnings.warn(
-                f"{overflowed} of {len(self.seeds)} networks passed what "
-                f"{x.dtype} holds: their rows hold inf or nan",
-                stacklevel=2,
-            )
-
-    def _parameters(self) -> int:
-        return sum((n + 1) * m for n, m in pairwise(self.layer_sizes))
-
-    def draw(
-        self,
-        seeds: Sequence[int] | None = None,
-        dtype: torch.dtype = torch.float32,
-    ) -> list[Linear]:
+    def draw(self, seeds: Sequence[int] | None = None) -> list[Linear]:
         """Return the Linears of the networks of these seeds, first to last.
 
-        Of all of them, if no seeds are given. Whatever the dtype, the weights
-        are drawn in float32.
+        They are float32, and of all networks if no seeds are given.
         """
-        seeds = self.seeds if seeds is None else seeds
+        seeds = self.seeds if seeds is None else _checked_seeds(seeds)
         # One row of numbers for each seed, to be cut into layers.
-        rest = torch.empty(len(seeds), self._parameters())
-        generator = torch.Generator()
+        rest = torch.empty(
+            len(seeds), self._parameters(), dtype=torch.float32, device="cpu"
+        )
+        generator = torch.Generator("cpu")
         for row, seed in zip(rest, seeds, strict=True):
             generator.manual_seed(seed)
             if self.variances is None:
@@ -248,28 +165,142 @@ class Ensemble:
             else:
                 c_w, c_b = self.variances
                 weight, bias = weight * (c_w / n_in) ** 0.5, bias * c_b**0.5
-            linears.append(Linear(weight.to(dtype), bias[:, None].to(dtype)))
+            linears.append(Linear(weight, bias[:, None]))
         return linears
 
-    def _forward(self, linears: list[Linear], h: Tensor) -> "_Pass":
-        activation = self.activation()
+    def measure(
+        self,
+        x: Float[Tensor, "samples n_in"],
+        target: Float[Tensor, "samples n_out"] | None = None,
+        *,
+        progress: bool | None = None,
+    ) -> Lenses:
+        """Measure all networks on the same samples, with mean squared error.
+
+        The networks take the dtype of ``x``. In float64 their weights are
+        those that torch draws in float32, so they are the same networks,
+        computed more exactly. There is one backward pass for each output.
+
+        Args:
+            x: the samples, float32 or float64.
+            target: what the loss compares the outputs with, zeros if not
+                given.
+            progress: whether to show a progress bar; if not given, a terminal
+                shows one for what takes longer than a second.
+
+        Raises:
+            TypeError: if ``x`` or ``target`` is no tensor, or ``x`` not
+                float32 or float64.
+            ValueError: if ``x`` is no matrix with a row for each sample and a
+                column for each input, ``target`` has not the outputs' shape,
+                or one of them holds inf or nan.
+
+        Networks whose numbers pass what the dtype holds keep their inf and
+        nan, and a warning counts them.
+        """
+        x, target = self._checked(x, target)
+        chunks = self._chunks(x, target, progress, stacklevel=3)
+        return Lenses(*map(torch.cat, zip(*chunks, strict=True)))
+
+    def measure_in_chunks(
+        self,
+        x: Float[Tensor, "samples n_in"],
+        target: Float[Tensor, "samples n_out"] | None = None,
+        *,
+        progress: bool | None = None,
+    ) -> Iterator[Lenses]:
+        """Measure as :meth:`measure` does, but hand out some rows at a time.
+
+        The memory it takes does not grow with the number of networks.
+        """
+        x, target = self._checked(x, target)
+        return self._chunks(x, target, progress, stacklevel=2)
+
+    def _checked(
+        self, x: Tensor, target: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return copies of samples and target, or raise."""
+        check_tensor("x", x)
+        check_input(x, self.layer_sizes[0])
+        if x.dtype not in (torch.float32, torch.float64):
+            raise TypeError(f"expected x in float32 or float64, got {x.dtype}")
+        if x.dim() != 2 or not len(x):
+            raise ValueError(
+                f"expected x of shape (samples, {self.layer_sizes[0]}) with "
+                f"at least one sample, got {tuple(x.shape)}"
+            )
+        zeros = x.new_zeros(len(x), self.layer_sizes[-1])
+        if target is None:
+            target = zeros
+        check_tensor("target", target)
+        if target.shape != zeros.shape:
+            raise ValueError(
+                "expected a target of the outputs' shape "
+                f"{tuple(zeros.shape)}, got {tuple(target.shape)}"
+            )
+        check_finite("x", x)
+        check_finite("target", target)
+        return x.detach().clone(), target.detach().to(x).clone()
+
+    def _parameters(self) -> int:
+        return sum((n + 1) * m for n, m in pairwise(self.layer_sizes))
+
+    def _chunks(
+        self,
+        x: Tensor,
+        target: Tensor,
+        progress: bool | None,
+        stacklevel: int,  # of who asked for the chunks
+    ) -> Iterator[Lenses]:
+        activations = [
+            new_activation(self.activation).to(x) for _ in self.bypassed
+        ]
+        states = 6 * len(x) * sum(self.layer_sizes)
+        step = max(1, NUMBERS_AT_ONCE // (3 * self._parameters() + states))
+        overflowed = 0
+        for start in tqdm(
+            range(0, len(self.seeds), step),
+            disable=None if progress is None else not progress,
+            delay=1 if progress is None else 0,
+            leave=False,
+            unit="chunk",
+        ):
+            seeds = self.seeds[start : start + step]
+            with torch.inference_mode(False), torch.enable_grad():
+                h = x.clone().requires_grad_().expand(len(seeds), -1, -1)
+                done = self._forward(self.draw(seeds), activations, h)
+                lenses = _measured(done, target)
+            finite = [part.flatten(1).isfinite().all(1) for part in lenses]
+            overflowed += int((~torch.stack(finite).all(0)).sum())
+            yield lenses
+        if overflowed:
+            warnings.warn(
+                f"{overflowed} of {len(self.seeds)} networks passed what "
+                f"{x.dtype} holds: their rows hold inf or nan",
+                stacklevel=stacklevel,
+            )
+
+    def _forward(
+        self, linears: list[Linear], activations: list[nn.Module], h: Tensor
+    ) -> "_Pass":
         done = _Pass([], [], [], h)
-        for linear, is_bypassed in zip(linears, self.bypassed, strict=True):
+        for (weight, bias), activation, is_bypassed in zip(
+            linears, activations, self.bypassed, strict=True
+        ):
             branch = h
             if self.normalise:
                 branch = functional.layer_norm(branch, branch.shape[-1:])
             if self.activation_first:
                 branch = activation(branch)
-            z = torch.baddbmm(linear.bias, branch, linear.weight.mT)
+            z = torch.baddbmm(bias.to(h), branch, weight.to(h).mT)
             done.stream.append(h)
             done.inputs.append(branch)
             done.zs.append(z)
             branch = z if self.activation_first else activation(z)
-            h = (
-                self.skip_scale * h + self.branch_scale * branch
-                if is_bypassed
-                else branch
-            )
+            if is_bypassed:
+                h = self.skip_scale * h + self.branch_scale * branch
+            else:
+                h = branch
         return done._replace(outputs=h)
 
 
@@ -282,20 +313,13 @@ class _Pass(NamedTuple):
     outputs: Tensor
 
 
-def _check_seed(seed: int) -> None:
-    if not isinstance(seed, Integral):
-        raise TypeError(f"expected seeds to be whole numbers, got {seed!r}")
-    if not -(2**63) <= seed < 2**64:  # what torch takes
-        raise ValueError(f"expected seeds of at most 64 bits, got {seed}")
-
-
 def _as_nn_linear(u: Tensor, n_in: int) -> Tensor:
     """Turn numbers from [0, 1) into those of ``nn.Linear``.
 
     They are uniform between minus and plus ``1 / sqrt(n_in)``, and rounded to
     float32 once, as torch rounds them.
     """
-    bound = torch.tensor(n_in**-0.5).item()  # in float32
+    bound = u.new_tensor(n_in**-0.5).item()  # in float32
     return (u.double() * (2 * bound) - bound).float()
 
 
@@ -343,30 +367,53 @@ def _means(values: Iterable[Tensor]) -> Float[Tensor, "networks layers"]:
     return torch.stack(means, dim=1)
 
 
-def _checked_target(target: Tensor | None, zeros: Tensor) -> Tensor:
-    """Return the target, or zeros."""
-    if target is None:
-        return zeros
-    if not isinstance(target, Tensor):
+def _check_activation(activation: nn.Module) -> None:
+    """Refuse what would let networks or units mix, or differ between calls."""
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        z = torch.linspace(-3, 3, 61)
+        probe = z.clone()
+        whole, again = activation(probe), activation(z.clone())
+        alone = torch.cat([activation(part) for part in z.clone()[:, None]])
+    if not (
+        torch.equal(probe, z)
+        and torch.equal(whole, again)
+        and whole.shape == z.shape
+        and torch.allclose(whole, alone, atol=1e-6)
+    ):
+        raise ValueError(
+            "expected an activation that works on each number alone, without "
+            f"randomness and not in place, got {activation}"
+        )
+
+
+def _checked_seeds(seeds: Sequence[int]) -> Sequence[int]:
+    """Return a range as it is, and other sequences as tuples."""
+    if not isinstance(seeds, Sequence) or isinstance(seeds, str | bytes):
         raise TypeError(
-            f"expected target to be a tensor, got {type(target).__name__}"
+            "expected seeds to be a sequence such as range(10_000), "
+            f"got {seeds!r}"
         )
-    if target.shape != zeros.shape:
-        raise ValueError(
-            f"expected a target of the outputs' shape {tuple(zeros.shape)}, "
-            f"got {tuple(target.shape)}"
-        )
-    return target.detach().to(zeros)
+    if not seeds:
+        raise ValueError("expected at least one seed, got none")
+    is_range = isinstance(seeds, range)
+    for seed in (seeds[0], seeds[-1]) if is_range else seeds:
+        if isinstance(seed, bool) or not isinstance(seed, Integral):
+            raise TypeError(
+                f"expected seeds to be whole numbers, got {seed!r}"
+            )
+        if not -(2**63) <= seed < 2**64:  # what torch takes
+            raise ValueError(f"expected seeds of at most 64 bits, got {seed}")
+    return seeds if is_range else tuple(int(seed) for seed in seeds)
 
 
-def _checked_samples(x: Tensor, n_in: int) -> int:
-    """Return how many rows the matrix has."""
-    if not isinstance(x, Tensor):
-        raise TypeError(f"expected x to be a tensor, got {type(x).__name__}")
-    check_input(x, n_in)
-    if x.dim() != 2 or not len(x):
+def _checked_variances(variances: Sequence[float]) -> tuple[float, float]:
+    if not isinstance(variances, Sequence) or len(variances) != 2:
         raise ValueError(
-            f"expected x of shape (samples, {n_in}) with at least one sample, "
-            f"got {tuple(x.shape)}"
+            "expected two variances, of weights and of biases, "
+            f"got {variances!r}"
         )
-    return len(x)
+    c_w, c_b = variances
+    return (
+        checked_number("the variance of weights", c_w, low=0),
+        checked_number("the variance of biases", c_b, low=0),
+    )

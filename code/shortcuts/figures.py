@@ -27,7 +27,8 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from shortcuts.statistics import check_finite, quantiles
+from shortcuts.checks import check_finite
+from shortcuts.statistics import quantiles
 
 # From Okabe and Ito's colours, which colour-blind readers can tell apart; the
 # purple is made darker.
@@ -142,22 +143,27 @@ def draw_curves(
     have one.
 
     Raises:
-        ValueError: if a network of a curve has a number that is infinite or
-            nan, or a curve has not one number for each ``x``.
+        ValueError: if there is no panel, a curve holds a number that is
+            infinite or nan, or it has not one number for each ``x``.
     """
+    if not panels:
+        raise ValueError("expected at least one panel, got none")
     columns = columns or len(panels)
     rows = math.ceil(len(panels) / columns)
     with _book_style():
         figure = BookFigure(figsize=(WIDTH, 3.2 if rows == 1 else 2.6 * rows))
         grid = figure.subplots(rows, columns, squeeze=False, sharey=share_y)
-        named: set[str] = set()
+        for axes in grid.flat[len(panels) :]:
+            axes.remove()
+        shown: list[str] = []
         for axes, panel in zip(grid.flat, panels, strict=False):
-            names = {*panel.curves, *panel.expected}
             _draw_panel(axes, x, panel)
             axes.set_xlabel(x_label)
-            if len(names) > 1 and names != named:
+            labels = axes.get_legend_handles_labels()[1]
+            has_zeros = any("with a zero" in label for label in labels)
+            if (len(labels) > 1 and labels != shown) or has_zeros:
                 axes.legend()
-            named = names
+            shown = labels
     return figure
 
 
@@ -192,7 +198,8 @@ def _draw_curve(
             f"got shape {tuple(curve.shape)}"
         )
     if curve.dim() == 1:
-        axes.plot(x, curve, label=name, **line)
+        check_finite(f"curve {name!r}", curve)
+        axes.plot(x, curve.detach().double(), label=name, **line)
         return
     low, middle, high = quantiles(curve)
     zeros = int((curve == 0).any(1).sum())
@@ -216,31 +223,33 @@ def draw_distributions(
     """Draw how numbers are distributed, one below the other, on a log axis.
 
     Each row shows a histogram, its median as a line, and the marked network
-    as a dot with its value. Values of zero cannot be drawn: the title counts
-    them.
+    as a dot with its value. Values of zero count for the median, but cannot be
+    drawn: the title counts them.
 
     Raises:
-        ValueError: if a value is infinite or nan.
+        ValueError: if a value is negative, infinite or nan, or a sample is no
+            vector or holds nothing but zeros.
     """
-    drawn = [sample.values[sample.values > 0].log10() for sample in samples]
+    drawn = [_logarithms(sample) for sample in samples]
     ends = torch.stack([quantiles(logs, (0.002, 0.998)) for logs in drawn])
-    edges = np.linspace(ends.min().item(), ends.max().item(), 61)
+    low, high = ends.min().item(), ends.max().item()
+    margin = 0.5 if low == high else 0.0
+    edges = np.linspace(low - margin, high + margin, 61)
     with _book_style():
         figure = BookFigure(figsize=(WIDTH, 0.7 + 1.05 * len(samples)))
         grid = figure.subplots(len(samples), 1, squeeze=False, sharex=True)
         for axes, sample, logs in zip(grid[:, 0], samples, drawn, strict=True):
-            check_finite(sample.values)
             zeros = len(sample.values) - len(logs)
-            title = (
-                f"{sample.title} ({zeros} are zero)" if zeros else sample.title
+            title = f"{sample.title} ({zeros} are zero)"
+            axes.set_title(
+                title if zeros else sample.title, loc="left", fontsize=10
             )
-            axes.set_title(title, loc="left", fontsize=10)
             # The first and the last bin hold what lies beyond them.
-            inside = np.clip(logs.double().numpy(), edges[0], edges[-1])
+            inside = np.clip(logs.numpy(), edges[0], edges[-1])
             counts, _ = np.histogram(inside, edges)
             style = {"fill": True, "color": COLOURS["blue"], "alpha": 0.45}
             axes.stairs(counts, 10**edges, **style)
-            median = 10 ** logs.median().item()
+            median = quantiles(sample.values, (0.5,)).item()
             axes.axvline(median, color=COLOURS["blue"], ls="-")
             said = f"median {_short(median)}"
             if sample.mark is not None:
@@ -257,8 +266,22 @@ def draw_distributions(
     return figure
 
 
+def _logarithms(sample: Sample) -> Tensor:
+    """Return those of the values that have one."""
+    values = sample.values.detach().double()
+    check_finite(f"sample {sample.title!r}", values)
+    if values.dim() != 1 or values.min() < 0 or values.max() == 0:
+        raise ValueError(
+            "expected a vector of numbers that are not negative and not all "
+            f"zero in the sample {sample.title!r}, got shape "
+            f"{tuple(values.shape)} from {values.min():.3g} to "
+            f"{values.max():.3g}"
+        )
+    return values[values > 0].log10()
+
+
 def _short(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if 100 <= value < 1e6 else f"{value:.3g}"
 
 
 class Points(NamedTuple):
@@ -286,11 +309,16 @@ def draw_points(
         guide: where a grey line crosses both axes, if anywhere.
 
     Raises:
-        ValueError: if there are more than five kinds.
+        ValueError: if there are more than five kinds, or a number is not
+            positive or not finite.
     """
     markers = ["o", "s", "^", "D", "v"]
     if len(points) > len(markers):
         raise ValueError(f"expected at most five kinds, got {len(points)}")
+    for kind, dots in points.items():
+        check_finite(f"kind {kind!r}", torch.stack(tuple(dots)))
+        if torch.stack(tuple(dots)).min() <= 0:
+            raise ValueError(f"expected positive numbers, got {kind}: {dots}")
     with _book_style():
         figure = BookFigure(figsize=(WIDTH, 4.2))
         axes = figure.subplots()
@@ -324,9 +352,16 @@ def draw_ranges(
             median that lies outside, or is zero, is written at the edge.
 
     Raises:
-        ValueError: if a number is infinite or nan.
+        ValueError: if a number is infinite or nan, or a row has not one sample
+            for each title.
     """
     blue = COLOURS["blue"]
+    for name, panels in rows.items():
+        if len(panels) != len(titles):
+            raise ValueError(
+                f"expected {len(titles)} samples for the row {name!r}, "
+                f"got {len(panels)}"
+            )
     with _book_style():
         figure = BookFigure(figsize=(WIDTH, 1.0 + 0.34 * len(rows)))
         grid = figure.subplots(1, len(titles), squeeze=False, sharey=True)
@@ -334,8 +369,8 @@ def draw_ranges(
             axes.set(xscale="log", xlim=limits)
             axes.set_title(title, fontsize=10)
             axes.axvline(1, color=COLOURS["grey"], ls="-", lw=1)
-            for place, values in enumerate(rows.values()):
-                ends = quantiles(values[i], (0.05, 0.5, 0.95)).tolist()
+            for place, panels in enumerate(rows.values()):
+                ends = quantiles(panels[i], (0.05, 0.5, 0.95)).tolist()
                 if limits[0] <= ends[1] <= limits[1]:
                     bar = [ends[0], ends[2]]
                     axes.plot(bar, [place] * 2, color=blue, ls="-", alpha=0.5)
@@ -352,7 +387,7 @@ def draw_ranges(
                     fontsize=9,
                 )
         grid[0, 0].set_yticks(range(len(rows)), list(rows))
-        grid[0, 0].invert_yaxis()
+        grid[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     return figure
 
 

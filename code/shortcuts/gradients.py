@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
+from shortcuts.checks import check_finite, check_tensor
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -59,9 +61,9 @@ def measure_gradients(
     Source: ``print_gradients`` of listing 4.5, Raschka (2024).
     """
     weights = _trainable_weights(model)
-    _check_tensor("x", x)
+    check_tensor("x", x)
     if target is not None:
-        _check_tensor("target", target)
+        check_tensor("target", target)
     with (
         _kept_random_state(model),
         _kept_buffers(model),
@@ -69,8 +71,8 @@ def measure_gradients(
         torch.enable_grad(),
     ):
         output = model(x.detach().clone())
-        _check_tensor("output", output)
-        _check_finite("output", output)
+        check_tensor("output", output)
+        check_finite("output", output)
         if target is None:
             target = torch.zeros_like(output)
         elif not isinstance(loss_fn, nn.CrossEntropyLoss | nn.NLLLoss):
@@ -199,22 +201,6 @@ def _mean_size(grad: Tensor) -> float:
     return size.mean(dtype=wide).item()
 
 
-def _check_tensor(name: str, value: object) -> None:
-    if not isinstance(value, Tensor):
-        raise TypeError(
-            f"expected {name} to be a tensor, got {type(value).__name__}"
-        )
-
-
-def _check_finite(name: str, value: Tensor) -> None:
-    strange = value.numel() - int(value.isfinite().sum())
-    if strange:
-        raise ValueError(
-            f"expected a finite {name}, got {strange} of {value.numel()} "
-            "numbers that are infinite or nan"
-        )
-
-
 def _check_shape(target: Tensor, output: Tensor) -> None:
     # torch would repeat the numbers until the shapes agree, and only warn.
     if target.shape != output.shape:
@@ -225,12 +211,12 @@ def _check_shape(target: Tensor, output: Tensor) -> None:
 
 
 def _check_loss(loss: Tensor) -> None:
-    _check_tensor("loss", loss)
+    check_tensor("loss", loss)
     if loss.shape != ():
         raise ValueError(
             f"expected a scalar loss, got shape {tuple(loss.shape)}"
         )
-    _check_finite("loss", loss)
+    check_finite("loss", loss)
     if not loss.requires_grad:
         raise ValueError(
             "expected a loss that depends on the weights, got a constant"

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.func import jacrev
 
+from shortcuts.checks import check_tensor
 from shortcuts.networks import DeepNeuralNetwork, check_input
 
 Matrix = Float[Tensor, "n_out n_in"]
@@ -22,15 +22,22 @@ def layer_jacobians(
     more.
 
     Raises:
-        TypeError: if ``x`` holds no floating-point numbers.
-        ValueError: if it is not one sample, a vector of the first layer size.
+        TypeError: if ``model`` is another module, or ``x`` no tensor of
+            floating-point numbers.
+        ValueError: if ``x`` is not one sample, a vector of the first layer
+            size.
     """
+    if not isinstance(model, DeepNeuralNetwork):
+        raise TypeError(
+            f"expected a DeepNeuralNetwork, got {type(model).__name__}"
+        )
+    check_tensor("x", x)
     check_input(x, model.layer_sizes[0])
     if x.dim() != 1:
         raise ValueError(
             f"expected one sample, a vector, got shape {tuple(x.shape)}"
         )
-    jacobians, h = [], x.detach()
+    jacobians, h = [], x.detach().clone()
     for layer, bypassed in zip(model.layers, model.bypassed, strict=True):
         jacobians.append(jacrev(layer)(h).detach())
         h = (h + layer(h) if bypassed else layer(h)).detach()
@@ -53,14 +60,14 @@ def sums_by_length(
             of one size.
     """
     shapes = {tuple(jacobian.shape) for jacobian in jacobians}
-    n = len(jacobians[0]) if jacobians else 0
-    if shapes != {(n, n)}:
+    sizes = {size for shape in shapes for size in shape}
+    if len(shapes) != 1 or len(sizes) != 1 or len(*shapes) != 2:
         raise ValueError(
             f"expected square Jacobians of one size, got shapes {shapes}"
         )
-    depth = len(jacobians)
+    depth, (n,) = len(jacobians), sizes
     sums = jacobians[0].new_zeros(depth + 1, n, n)
-    sums[0] = torch.eye(n)
+    sums[0].fill_diagonal_(1)
     for jacobian in jacobians:
         # A path through k branches so far went through this one, or not.
         sums[1:] += jacobian @ sums[:-1]

@@ -13,34 +13,37 @@ Source: Poole et al. (2016), arXiv:1606.05340, and Schoenholz et al. (2017),
 arXiv:1611.01232.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from numpy.polynomial.hermite_e import hermegauss
 from scipy.optimize import brentq
 from torch import Tensor
 
-from shortcuts.statistics import check_finite
+from shortcuts.checks import check_finite, checked_number, checked_whole
 
 Function = Callable[[Tensor], Tensor]
-# Gauss and Hermite's rule for averages over a standard normal number. An even
-# number of points has none at zero, where ReLU bends.
-_POINTS, _WEIGHTS = map(torch.from_numpy, hermegauss(200))
-_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+# The midpoints of a fine grid, twelve standard deviations to either side. None
+# is at zero, where ReLU bends.
+_POINTS = (torch.arange(-8192, 8192, dtype=torch.float64) + 0.5) * (12 / 8192)
+_WEIGHTS = torch.softmax(-_POINTS.square() / 2, dim=0)
 
 
 def normal_mean(function: Function, variance: float) -> float:
     """Return E[function(z)] for a normal z of mean 0 and this variance.
 
+    For smooth functions, and those that jump or bend at zero only, the error
+    is that of float64. A jump elsewhere adds up to 3e-4 of its height.
+
     Raises:
-        ValueError: if the variance is negative, or the mean is not finite.
+        ValueError: if the variance is negative or not finite, or the function
+            is not finite within twelve standard deviations.
     """
-    if not variance >= 0:
-        raise ValueError(f"expected a variance of 0 or more, got {variance}")
+    variance = checked_number("variance", variance, low=0)
     values = function(_POINTS * variance**0.5)
-    check_finite(values)
+    check_finite("function", values)
     return (_WEIGHTS * values).sum().item()
 
 
@@ -48,8 +51,8 @@ def slope(activation: Function) -> Function:
     """Return the derivative of an activation that works element by element."""
 
     def derivative(z: Tensor) -> Tensor:
-        with torch.enable_grad():
-            z = z.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            z = z.detach().clone().requires_grad_()
             return torch.autograd.grad(activation(z).sum(), z)[0]
 
     return derivative
@@ -78,11 +81,13 @@ def propagate(
         depth: how many layers.
 
     Raises:
-        ValueError: if the depth is not positive, a variance negative, or what
-            comes out no longer finite.
+        ValueError: if the depth is not positive, a variance is negative, or
+            what comes out is no longer finite.
     """
-    if depth < 1:
-        raise ValueError(f"expected a depth of at least 1, got {depth}")
+    depth = checked_whole("depth", depth, low=1)
+    c_w = checked_number("c_w", c_w, low=0)
+    c_b = checked_number("c_b", c_b, low=0)
+    start = checked_number("start", start, low=0)
     variances, gains = [], []
     for _ in range(depth):
         variance = c_w * start + c_b
@@ -114,11 +119,11 @@ def critical_point(
     change of it does too, and the gain of a gradient is 1.
 
     Args:
-        activation: f.
+        activation: f, without bends other than at zero.
         between: where the variance of z is sought.
 
     Raises:
-        ValueError: if there is no such variance between the two.
+        ValueError: if no such variance is found between the two.
 
     Source: Roberts, Yaida and Hanin (2022), arXiv:2106.10165, where GELU is
     said to be "half-stable" there.
@@ -126,7 +131,8 @@ def critical_point(
     derivative = slope(activation)
 
     def needed_c_w(variance: float) -> float:
-        return 1 / normal_mean(lambda z: derivative(z) ** 2, variance)
+        gain = normal_mean(lambda z: derivative(z) ** 2, variance)
+        return 1 / gain if gain > 0 else math.inf
 
     def change(variance: float) -> float:
         growth = normal_mean(
@@ -134,12 +140,17 @@ def critical_point(
         )
         return needed_c_w(variance) * growth / variance - 1
 
-    if not change(between[0]) * change(between[1]) < 0:
-        raise ValueError(
-            f"expected a critical variance between {between[0]} and "
-            f"{between[1]}, found none"
-        )
-    variance = brentq(change, *between, xtol=1e-12)
+    low, high = between
+    if not 0 < low < high:
+        raise ValueError(f"expected 0 < low < high, got between={between}")
+    nowhere = ValueError(
+        f"expected a critical variance between {low} and {high}, found none"
+    )
+    if change(low) * change(high) > 0:
+        raise nowhere
+    variance = brentq(change, low, high, xtol=1e-12)
     c_w = needed_c_w(variance)
     c_b = variance - c_w * normal_mean(lambda z: activation(z) ** 2, variance)
+    if c_b < 0:
+        raise nowhere
     return CriticalPoint(c_w, c_b, variance)

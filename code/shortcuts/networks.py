@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from shortcuts.activations import GELU
+from shortcuts.checks import check_switch
 
 
 class DeepNeuralNetwork(nn.Module):
@@ -47,7 +48,7 @@ class DeepNeuralNetwork(nn.Module):
     ) -> None:
         super().__init__()
         sizes = checked_sizes(layer_sizes)
-        check_switch(use_shortcut)
+        check_switch("use_shortcut", use_shortcut)
         activations = [new_activation(activation) for _ in sizes[1:]]
         self.layer_sizes = sizes
         self.use_shortcut = use_shortcut
@@ -89,14 +90,6 @@ def bypassed(layer_sizes: Sequence[int], use_shortcut: bool) -> list[bool]:
     return [
         use_shortcut and n_in == n_out for n_in, n_out in pairwise(layer_sizes)
     ]
-
-
-def check_switch(use_shortcut: bool) -> None:
-    """Refuse what is neither True nor False."""
-    if not isinstance(use_shortcut, bool):
-        raise TypeError(
-            f"expected use_shortcut to be True or False, got {use_shortcut!r}"
-        )
 
 
 def check_input(x: Tensor, size: int) -> None:

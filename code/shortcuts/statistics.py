@@ -6,10 +6,13 @@ Numbers that are infinite or nan are refused, so that none is averaged away.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from scipy.stats import binomtest
 from torch import Tensor
+
+from shortcuts.checks import check_finite, check_tensor
 
 
 class Proportion(NamedTuple):
@@ -29,12 +32,13 @@ def proportion(flags: Bool[Tensor, " networks"]) -> Proportion:
     """Return how many of ``flags`` hold, with Wilson's 95 % interval.
 
     Raises:
-        TypeError: if they are not of dtype ``torch.bool``.
+        TypeError: if they are no tensor of dtype ``torch.bool``.
         ValueError: if they are no vector, or there are none.
 
     Source: Wilson (1927), Journal of the American Statistical Association 22,
     as SciPy computes it.
     """
+    check_tensor("flags", flags)
     if flags.dtype != torch.bool:
         raise TypeError(f"expected flags of torch.bool, got {flags.dtype}")
     if flags.dim() != 1 or not len(flags):
@@ -61,19 +65,15 @@ def quantiles(
             quartile if not given.
 
     Raises:
-        ValueError: if a value is infinite or nan, or there are none.
+        TypeError: if ``values`` is no tensor.
+        ValueError: if a value is infinite or nan, there are none, or a level
+            is not between 0 and 1.
     """
-    check_finite(values)
-    return torch.quantile(
-        values.double(), torch.tensor(levels, dtype=torch.float64), dim=0
-    )
-
-
-def check_finite(values: Tensor) -> None:
-    """Refuse values that are infinite, nan, or not there."""
-    strange = values.numel() - int(values.isfinite().sum())
-    if strange or not values.numel():
-        raise ValueError(
-            f"expected finite numbers, got {strange} of {values.numel()} that "
-            "are infinite or nan"
-        )
+    check_tensor("values", values)
+    check_finite("sample", values)
+    if not values.numel():
+        raise ValueError(f"expected values, got shape {tuple(values.shape)}")
+    if not all(0 <= level <= 1 for level in levels):
+        raise ValueError(f"expected levels between 0 and 1, got {levels}")
+    numbers = values.detach().double().numpy()
+    return torch.from_numpy(np.quantile(numbers, levels, axis=0))
