@@ -366,7 +366,9 @@ def draw_ranges(
         figure = BookFigure(figsize=(WIDTH, 1.0 + 0.34 * len(rows)))
         grid = figure.subplots(1, len(titles), squeeze=False, sharey=True)
         for i, (axes, title) in enumerate(zip(grid[0], titles, strict=True)):
-            axes.set(xscale="log", xlim=limits)
+            axes.set(
+                xscale="log", xlim=limits, xticks=[limits[0], 1, limits[1]]
+            )
             axes.set_title(title, fontsize=10)
             axes.axvline(1, color=COLOURS["grey"], ls="-", lw=1)
             for place, panels in enumerate(rows.values()):
