@@ -109,9 +109,11 @@ class BookParser(Parser):  # type: ignore[misc]
             try:
                 super().parse(inputstring, document)
             except RuntimeError as error:
-                # About one kernel in a thousand never answers: no example has
-                # run yet, and another kernel is asked once.
-                if "Kernel didn't respond" not in str(error):
+                # About one kernel in a thousand does not come up: no example
+                # has run yet, and another kernel is asked once.
+                if not re.match(
+                    "Kernel (didn't respond|died before replying)", str(error)
+                ):
                     raise
                 super().parse(inputstring, document)
         except Exception as error:

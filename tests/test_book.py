@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -286,18 +287,37 @@ def test_numbers_in_the_prose_come_from_the_run(name: str) -> None:
     assert set(re.findall(r"\d+\.\d+", prose(name))) <= named
 
 
-@each_chapter
-def test_snippets_run_alone(name: str, tmp_path: Path) -> None:
+def run_snippets(name: str, folder: Path) -> tuple[int, str, list[str]]:
+    """Run a chapter's cells as one script; return what is in its folder."""
     shown = [c["code"] for c in cells(name) if "remove-cell" not in c["short"]]
-    script = tmp_path / "pasted.py"
+    script = folder / "pasted.py"
     script.write_text("\n".join(shown), encoding="utf-8")
     run = subprocess.run(
         [sys.executable, "-W", "error", script.name],
-        cwd=tmp_path,
+        cwd=folder,
         env=os.environ
         | {"PYTHONPATH": str(ROOT / "code"), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )
-    assert run.returncode == 0, run.stderr
-    assert list(tmp_path.iterdir()) == [script]  # and leave nothing behind
+    return run.returncode, run.stderr, [p.name for p in folder.iterdir()]
+
+
+@pytest.fixture(scope="session")
+def pasted(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, tuple[int, str, list[str]]]:
+    """Run the snippets of all chapters, as many at a time as there are cores."""
+    folders = [tmp_path_factory.mktemp(name) for name in CHAPTERS]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = pool.map(run_snippets, CHAPTERS, folders)
+        return dict(zip(CHAPTERS, runs, strict=True))
+
+
+@each_chapter
+def test_snippets_run_alone(
+    pasted: dict[str, tuple[int, str, list[str]]], name: str
+) -> None:
+    status, complaints, files = pasted[name]
+    assert status == 0, complaints
+    assert files == ["pasted.py"]  # they leave nothing behind
