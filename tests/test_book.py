@@ -307,7 +307,7 @@ def run_snippets(name: str, folder: Path) -> tuple[int, str, list[str]]:
 def pasted(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, tuple[int, str, list[str]]]:
-    """Run the snippets of all chapters, as many at a time as there are cores."""
+    """Run the snippets of all chapters, one chapter a core at a time."""
     folders = [tmp_path_factory.mktemp(name) for name in CHAPTERS]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = pool.map(run_snippets, CHAPTERS, folders)

@@ -125,26 +125,33 @@ async def silent(self, timeout=None):
     waits.append(self)
     await wait(self, timeout)
     if len(waits) <= {silent}:
-        raise RuntimeError("Kernel didn't respond in 60 seconds")
+        raise RuntimeError({message!r})
 AsyncKernelClient.wait_for_ready = silent
 """
 
 
-@pytest.mark.parametrize(("silent", "built"), [(1, True), (2, False)])
-def test_a_kernel_that_never_answers_is_replaced_once(
-    small_book: MakeBook, silent: int, built: bool
+@pytest.mark.parametrize(
+    ("message", "silent", "built"),
+    [
+        ("Kernel didn't respond in 60 seconds", 1, True),
+        ("Kernel died before replying to kernel_info", 1, True),
+        ("Kernel didn't respond in 60 seconds", 2, False),
+    ],
+)
+def test_a_kernel_that_does_not_come_up_is_replaced_once(
+    small_book: MakeBook, message: str, silent: int, built: bool
 ) -> None:
     book = small_book()
     book.write("print('it ' + 'ran')")
     with (book.project / "conf.py").open("a", encoding="utf-8") as conf:
-        conf.write(SILENT.format(silent=silent))
+        conf.write(SILENT.format(silent=silent, message=message))
     result = book.build()
     assert (result.status == 0) == built, result.output
     if built:
         assert "it ran" in result.page("index")
         assert result.warnings == ""
     else:
-        assert "Kernel didn't respond" in result.failure()
+        assert message in result.failure()
 
 
 def test_an_edited_module_runs_the_examples_again(
