@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from conftest import ROOT, Build
 
-from shortcuts.printed import NOTEBOOK_WITH
+from shortcuts.ensembles import Ensemble
+from shortcuts.printed import NOTEBOOK_WITH, SIZES
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -69,19 +71,25 @@ def test_every_command_is_a_target() -> None:
         assert named <= targets
 
 
-def test_the_example_prints_the_table_of_the_notebook() -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
+def test_the_examples_print_what_they_say() -> None:
+    examples = re.findall(r"```python\n(.*?)```", README, re.S)
     run = subprocess.run(
-        [sys.executable, "-c", example],
+        [sys.executable, "-c", "\n".join(examples)],
         env=os.environ | {"PYTHONPATH": str(ROOT / "code")},
         capture_output=True,
         text=True,
         check=True,
     )
-    for line, printed in zip(
-        run.stdout.splitlines(), NOTEBOOK_WITH.splitlines(), strict=True
-    ):
+    # The first prints the table of the notebook.
+    *table, medians = run.stdout.splitlines()
+    for line, printed in zip(table, NOTEBOOK_WITH.splitlines(), strict=True):
         assert line.split()[:-1] == printed.split()[:-1]
         assert float(line.split()[-1]) == pytest.approx(
             float(printed.split()[-1]), rel=2e-3
         )
+    # The second prints medians of ten thousand networks.
+    x = torch.tensor([[1.0, 0.0, -1.0]], dtype=torch.float64)
+    found = Ensemble(SIZES, True, seeds=range(10_000)).measure(x)
+    expected = found.gradients.median(dim=0).values.tolist()
+    numbers = [float(n) for n in re.findall(r"[\d.]+(?:e-?\d+)?", medians)]
+    assert numbers == pytest.approx(expected, rel=2e-2)
