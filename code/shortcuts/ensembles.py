@@ -370,8 +370,8 @@ def _means(values: Iterable[Tensor]) -> Float[Tensor, "networks layers"]:
 def _check_activation(activation: nn.Module) -> None:
     """Refuse what would let networks or units mix, or differ between calls."""
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        z = torch.linspace(-3, 3, 61)
-        probe = z.clone()
+        z = torch.linspace(-3, 3, 61, dtype=torch.float32, device="cpu")
+        activation, probe = activation.to(z), z.clone()
         whole, again = activation(probe), activation(z.clone())
         alone = torch.cat([activation(part) for part in z.clone()[:, None]])
     if not (
