@@ -82,6 +82,14 @@ def test_the_critical_point_of_gelu() -> None:
         assert moved < 1e-6
 
 
+def test_other_critical_points() -> None:
+    found = critical_point(nn.SiLU(), between=(5.0, 50.0))
+    assert found == pytest.approx((1.98800, 0.55514, 14.3202), abs=5e-4)
+    # Where the conditions hold, but biases would need a negative variance.
+    with pytest.raises(ValueError, match="found none"):
+        critical_point(lambda z: GELU()(z) + 0.1, between=(3.0, 100.0))
+
+
 def test_there_is_none() -> None:
     with pytest.raises(ValueError, match=r"between 1.0 and 10.0, found none"):
         critical_point(nn.Tanh())
