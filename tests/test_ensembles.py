@@ -380,6 +380,15 @@ def test_overflow_is_counted_and_kept() -> None:
     assert str(caught[0].message).startswith(f"{lost} of 200 networks")
 
 
+def test_an_overflow_that_leaves_finite_numbers_is_counted_too() -> None:
+    ensemble = Ensemble([3, 3, 3, 1], True, seeds=range(2), normalise=True)
+    with pytest.warns(UserWarning, match="2 of 2 networks passed"):
+        found = ensemble.measure(X * 1e20)
+    assert found.outputs.isfinite().all()
+    found = ensemble.measure(X * 1e10)  # squares of this do fit
+    assert_close(found.outputs, ensemble.measure(X * 1e9).outputs)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [

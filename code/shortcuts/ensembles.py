@@ -196,7 +196,9 @@ class Ensemble:
                 or one of them holds inf or nan.
 
         Networks whose numbers pass what the dtype holds keep their inf and
-        nan, and a warning counts them.
+        nan, and a warning counts them. (It counts those, too, in which only
+        the squares within a LayerNorm pass it, so that finite numbers are
+        wrong.)
         """
         x, target = self._checked(x, target)
         chunks = self._chunks(x, target, progress, stacklevel=3)
@@ -270,13 +272,16 @@ class Ensemble:
                 h = x.clone().requires_grad_().expand(len(seeds), -1, -1)
                 done = self._forward(self.draw(seeds), activations, h)
                 lenses = _measured(done, target)
-            finite = [part.flatten(1).isfinite().all(1) for part in lenses]
+            # Where the squares in a LayerNorm overflow, it returns zeros.
+            squares = [h.square().sum(-1) for h in done.stream]
+            parts = (*lenses, *squares) if self.normalise else lenses
+            finite = [part.flatten(1).isfinite().all(1) for part in parts]
             overflowed += int((~torch.stack(finite).all(0)).sum())
             yield lenses
         if overflowed:
             warnings.warn(
                 f"{overflowed} of {len(self.seeds)} networks passed what "
-                f"{x.dtype} holds: their rows hold inf or nan",
+                f"{x.dtype} holds: their rows hold inf, nan or wrong numbers",
                 stacklevel=stacklevel,
             )
 
