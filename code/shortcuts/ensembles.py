@@ -272,9 +272,9 @@ class Ensemble:
                 h = x.clone().requires_grad_().expand(len(seeds), -1, -1)
                 done = self._forward(self.draw(seeds), activations, h)
                 lenses = _measured(done, target)
-            # Where the squares in a LayerNorm overflow, it returns zeros.
-            squares = [h.square().sum(-1) for h in done.stream]
-            parts = (*lenses, *squares) if self.normalise else lenses
+            parts = list(lenses)
+            if self.normalise:  # a LayerNorm turns squares of inf into zeros
+                parts += [h.square().sum(-1) for h in done.stream]
             finite = [part.flatten(1).isfinite().all(1) for part in parts]
             overflowed += int((~torch.stack(finite).all(0)).sum())
             yield lenses
