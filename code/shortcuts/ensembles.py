@@ -273,7 +273,7 @@ class Ensemble:
                 done = self._forward(self.draw(seeds), activations, h)
                 lenses = _measured(done, target)
             parts = list(lenses)
-            if self.normalise:  # a LayerNorm turns squares of inf into zeros
+            if self.normalise:  # a LayerNorm whose squares overflow returns 0
                 parts += [h.square().sum(-1) for h in done.stream]
             finite = [part.flatten(1).isfinite().all(1) for part in parts]
             overflowed += int((~torch.stack(finite).all(0)).sum())

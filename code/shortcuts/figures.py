@@ -356,11 +356,11 @@ def draw_ranges(
             for each title.
     """
     blue = COLOURS["blue"]
-    for name, panels in rows.items():
-        if len(panels) != len(titles):
+    for name, samples in rows.items():
+        if len(samples) != len(titles):
             raise ValueError(
                 f"expected {len(titles)} samples for the row {name!r}, "
-                f"got {len(panels)}"
+                f"got {len(samples)}"
             )
     with _book_style():
         figure = BookFigure(figsize=(WIDTH, 1.0 + 0.34 * len(rows)))
@@ -371,8 +371,8 @@ def draw_ranges(
             )
             axes.set_title(title, fontsize=10)
             axes.axvline(1, color=COLOURS["grey"], ls="-", lw=1)
-            for place, panels in enumerate(rows.values()):
-                ends = quantiles(panels[i], (0.05, 0.5, 0.95)).tolist()
+            for place, samples in enumerate(rows.values()):
+                ends = quantiles(samples[i], (0.05, 0.5, 0.95)).tolist()
                 if limits[0] <= ends[1] <= limits[1]:
                     bar = [ends[0], ends[2]]
                     axes.plot(bar, [place] * 2, color=blue, ls="-", alpha=0.5)
