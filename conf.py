@@ -8,6 +8,7 @@ import hashlib
 import os
 import platform
 import re
+from collections.abc import Iterator
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,16 @@ from jupyter_client.manager import KernelManager
 from myst_nb.sphinx_ import Parser
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.errors import ConfigError
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
 ROOT = Path(__file__).parent
 PACKAGE = ROOT / "code" / "shortcuts"
+REQUIREMENTS = ROOT / "requirements.txt"
 TAGS = {"hide-cell", "remove-cell"}  # what a cell may ask for
+NAMES_WITH_POINT = {"4.5", "4.12"}  # the listing and the figure
 logger = logging.getLogger(__name__)
 
 # The book
@@ -83,13 +87,23 @@ copybutton_selector = "div.highlight:not(.cell_output div.highlight) pre"
 copybutton_exclude = ".linenos, .gp, .go"
 
 
+def check_versions() -> None:
+    """Refuse to build with other versions than were tested together."""
+    pins = re.findall(r"^([\w-]+)==(\S+)", REQUIREMENTS.read_text(), re.M)
+    for package, pin in pins:
+        found = installed(package)
+        if found.partition("+")[0] != pin:  # torch 2.13.0+cpu is torch 2.13.0
+            raise ConfigError(
+                f"expected {package} {pin}, as requirements.txt says, but "
+                f"{found} is installed: remove .venv and run make again"
+            )
+
+
 def sources_of_outputs() -> str:
     """Everything but the chapters themselves that their outputs depend on."""
     digest = hashlib.sha256()
-    for source in sorted(PACKAGE.rglob("*.py")):
+    for source in [*sorted(PACKAGE.rglob("*.py")), REQUIREMENTS]:
         digest.update(source.read_bytes())
-    for package in ("torch", "numpy", "matplotlib"):
-        digest.update(installed(package).encode())
     digest.update(platform.python_version().encode())
     return digest.hexdigest()
 
@@ -129,32 +143,67 @@ class BookParser(Parser):  # type: ignore[misc]
             raise
 
 
-def check_examples(app: Sphinx, env: BuildEnvironment) -> None:
-    """Warn of cells that did not run, failed, or wrote to stderr.
+def check_pages(app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn of what no page may hold, and of cells that did not simply run.
 
     MyST-NB looks only at what a page shows, and forgives a cell whose tags or
     whose page ask for it. What has run is in the notebooks that it writes.
     """
     for page in sorted(env.found_docs):
+        for fault in faults_of_text(env.get_doctree(page)):
+            logger.warning(fault, location=page)
         path = app.outdir.parent / "jupyter_execute" / f"{page}.ipynb"
-        if not path.exists():  # a page without cells
-            continue
-        notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-        for cell in notebook.cells:
-            if cell.cell_type != "code":
-                continue
-            unknown = sorted({*cell.metadata.get("tags", ())} - TAGS)
-            faults = [f"the unknown tag {tag!r}" for tag in unknown]
-            if cell.execution_count is None:
-                faults.append("no run")
-            for output in cell.outputs:
-                if output.output_type == "error":
-                    faults.append(f"the error {output.ename}: {output.evalue}")
-                elif output.get("name") == "stderr":
-                    faults.append(f"this on stderr:\n{output.text}")
-            for fault in faults:
+        cells: list[Any] = []
+        if path.exists():
+            cells = nbformat.read(path, as_version=4).cells  # type: ignore[no-untyped-call]
+        cells = [cell for cell in cells if cell.cell_type == "code"]
+        source = Path(env.doc2path(page)).read_text(encoding="utf-8")
+        if source.count("{code-cell}") != len(cells):
+            logger.warning("not every code-cell is a cell", location=page)
+        for cell in cells:
+            for fault in faults_of_cell(cell):
                 message = "a cell has %s\nThe cell:\n%s"
                 logger.warning(message, fault, cell.source, location=page)
+
+
+def faults_of_text(page: nodes.document) -> Iterator[str]:
+    """Yield images without alt text, and numbers that no run has given."""
+    images = [*page.findall(nodes.image)]
+    for image in images:
+        if not image.get("alt"):
+            yield f"an image has no alt text: {image['uri']}"
+    texts = [t for t in page.findall(nodes.Text) if not is_code_or_run(t)]
+    for text in [*texts, *(image.get("alt", "") for image in images)]:
+        typed = {*re.findall(r"\d+\.\d+", text)} - NAMES_WITH_POINT
+        if typed:
+            yield f"numbers are typed, not run, {sorted(typed)} in: {text}"
+
+
+def is_code_or_run(text: nodes.Text) -> bool:
+    """Say whether a text was written by a machine, or for one."""
+    kinds = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block)
+    node = text.parent
+    return isinstance(node, kinds) or "pasted-text" in node["classes"]
+
+
+def faults_of_cell(cell: Any) -> Iterator[str]:
+    """Yield what a cell did, or did not do, that no cell may."""
+    for tag in sorted({*cell.metadata.get("tags", ())} - TAGS):
+        yield f"the unknown tag {tag!r}"
+    if cell.execution_count is None:
+        yield "no run"
+    try:
+        compile(cell.source, "", "exec")
+    except SyntaxError:
+        yield "code that only a notebook runs"
+    for output in cell.outputs:
+        if output.output_type == "error":
+            yield f"the error {output.ename}: {output.evalue}"
+        elif output.get("name") == "stderr":
+            yield f"this on stderr:\n{output.text}"
+    drawn = any("image/svg+xml" in o.get("data", ()) for o in cell.outputs)
+    if drawn != ("mystnb" in cell.metadata):
+        yield "a figure but no caption" if drawn else "a caption but no figure"
 
 
 def mathml(tex: str, node: nodes.Element, *, block: bool) -> str:
@@ -187,11 +236,12 @@ def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
 
 def setup(app: Sphinx) -> None:
     """Register what is the book's own."""
+    check_versions()
     os.environ["IPYTHONDIR"] = str(app.doctreedir / "ipython")
     BookParser.failure = app.outdir.parent / "failure.txt"
     BookParser.failure.unlink(missing_ok=True)
     app.add_source_parser(BookParser, override=True)
-    app.connect("env-updated", check_examples)
+    app.connect("env-updated", check_pages)
     # A page that only imports the package is read again when the package
     # changes.
     app.add_config_value("fingerprint", sources_of_outputs(), "env", (str,))
