@@ -76,14 +76,18 @@ KernelManager.transport_encryption.default_value = "auto"
 # The pages
 html_theme = "sphinx_book_theme"
 html_title = project
+templates_path = ["book/_templates"]
 html_static_path = ["book/_static"]
+html_sidebars = {
+    "**": ["home.html", "search-button-field.html", "sbt-sidebar-nav.html"]
+}
 html_css_files = ["book.css"]
 html_favicon = "book/_static/favicon.svg"
 html_math_renderer = "mathml"
 html_context = {"default_mode": "auto"}
 html_theme_options = {"navbar_persistent": [], "show_toc_level": 2}
 html_show_sourcelink = False
-copybutton_selector = "div.highlight:not(.cell_output div.highlight) pre"
+copybutton_selector = "div.cell_input pre"
 copybutton_exclude = ".linenos, .gp, .go"
 
 
@@ -223,7 +227,9 @@ def visit_math(self: HTML5Translator, node: nodes.math) -> None:
 
 def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
     """Write a formula on a line of its own, with its number if it has one."""
-    self.body.append(self.starttag(node, "div", CLASS="math"))
+    # The theme lets the keyboard scroll what is of the second class.
+    kinds = "math pst-scrollable-table-container"
+    self.body.append(self.starttag(node, "div", CLASS=kinds))
     self.body.append(mathml(node.astext(), node, block=True))
     if node["number"]:
         number = get_node_equation_number(self, node)
@@ -232,6 +238,12 @@ def visit_math_block(self: HTML5Translator, node: nodes.math_block) -> None:
         self.body.append("</span>")
     self.body.append("</div>\n")
     raise nodes.SkipNode
+
+
+def visit_citation(self: HTML5Translator, node: nodes.citation) -> None:
+    """Write an entry of the bibliography, in a role that is not deprecated."""
+    HTML5Translator.visit_citation(self, node)
+    self.body[-1] = self.body[-1].replace("doc-biblioentry", "listitem")
 
 
 def setup(app: Sphinx) -> None:
@@ -245,6 +257,11 @@ def setup(app: Sphinx) -> None:
     # A page that only imports the package is read again when the package
     # changes.
     app.add_config_value("fingerprint", sources_of_outputs(), "env", (str,))
+    app.add_node(
+        nodes.citation,
+        override=True,
+        html=(visit_citation, HTML5Translator.depart_citation),
+    )
     app.add_html_math_renderer(
         "mathml", (visit_math, None), (visit_math_block, None)
     )

@@ -1,11 +1,10 @@
-"""What several tests share: the book, built once, and small books to break."""
+"""What several tests share: the book, as it is written and as it is built."""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,16 +18,34 @@ ROOT = Path(__file__).parent.parent
 settings.register_profile("book", deadline=None, derandomize=True)
 settings.load_profile("book")
 
-HEADER = """\
----
-file_format: mystnb
-kernelspec:
-  name: python3
-  display_name: Python 3
-  language: python
----
+# A cell: its options, which stand first in either of MyST's two ways, and its
+# code.
+CELL = re.compile(
+    r"^```\{code-cell\}\n(?:---\n(?P<yaml>.*?)---\n)?(?P<short>(?::[^\n]*\n)*)"
+    r"(?P<code>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
 
-"""
+
+def source(name: str) -> str:
+    """Return a page as it is written."""
+    return (ROOT / "book" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def cells(name: str) -> list[re.Match[str]]:
+    """Return the cells of a page."""
+    return list(CELL.finditer(source(name)))
+
+
+def entries(toctree: str) -> list[str]:
+    """Return the pages that a table of contents on the landing page names."""
+    listed = source("index").split(f":caption: {toctree}\n")[1].split("```")[0]
+    return listed.split()
+
+
+CHAPTERS = entries("Chapters")
+PAGES = ["index", *CHAPTERS, *entries("Back matter")]
+EXECUTED = [page for page in PAGES if "{code-cell" in source(page)]
 
 
 @dataclass
@@ -81,46 +98,44 @@ def book(build_of_the_book: Build) -> Build:
 
 @dataclass
 class SmallBook:
-    """A copy of the project with one page of its own, to be broken."""
+    """A copy of the project with one short chapter, to be broken."""
 
     project: Path
 
-    def write(
-        self, cell: str, *, text: str = "", header: str = HEADER
-    ) -> None:
-        """Let the page hold a text and a cell."""
-        page = f"{header}# A page\n\n{text}\n\n```{{code-cell}}\n{cell}\n```\n"
-        (self.project / "book" / "index.md").write_text(page, encoding="utf-8")
-
-    def edit(self, module: str, old: str, new: str) -> None:
-        """Change the copy of a module of the package."""
-        path = self.project / "code" / "shortcuts" / module
-        source = path.read_text(encoding="utf-8")
-        assert old in source, f"{module} no longer holds {old!r}"
-        path.write_text(source.replace(old, new), encoding="utf-8")
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Change one place of a file."""
+        path = self.project / file
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{file} holds {old!r} not once"
+        path.write_text(text.replace(old, new), encoding="utf-8")
 
     def build(self, **environment: str) -> Build:
         """Build it; a second call is incremental."""
         return build(self.project, self.project / "_build", **environment)
 
+    def test(
+        self, *options: str, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run its tests, as `make test` does."""
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:xdist", *options],
+            cwd=self.project,
+            env=os.environ | {"NO_COLOR": "1"} | environment,
+            capture_output=True,
+            text=True,
+        )
+
 
 @pytest.fixture
-def small_book(tmp_path: Path) -> Callable[..., SmallBook]:
-    """Return a function that makes a small book, with chapters if named."""
-
-    def make(*chapters: str) -> SmallBook:
-        project = tmp_path / "project"
-        ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / "code", project / "code", ignore=ignore)
-        shutil.copytree(
-            ROOT / "book" / "_static", project / "book" / "_static"
-        )
-        for path in ("conf.py", "book/references.bib"):
-            shutil.copy(ROOT / path, project / path)
-        for chapter in chapters:
-            shutil.copy(ROOT / "book" / f"{chapter}.md", project / "book")
-        small = SmallBook(project)
-        small.write("1 + 1")
-        return small
-
-    return make
+def small_book(tmp_path: Path) -> SmallBook:
+    """Return a small book of its own."""
+    project = tmp_path / "project"
+    ignore = shutil.ignore_patterns("__pycache__")
+    for folder in ("code", "tests", "book/_static", "book/_templates"):
+        shutil.copytree(ROOT / folder, project / folder, ignore=ignore)
+    for file in ("conf.py", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / file, project)
+    shutil.copy(ROOT / "book" / "references.bib", project / "book")
+    for page in (ROOT / "tests" / "small_book").iterdir():
+        shutil.copy(page, project / "book")
+    return SmallBook(project)

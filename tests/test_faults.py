@@ -1,121 +1,201 @@
-"""Each fault fails the build, and the build says where and why."""
+"""Whatever is broken fails the build and the tests, which say where and why.
 
+The faults are those of FAULTS.md. A few of each kind, in bold there, are part
+of `make test`; `make faults` puts in all of them.
+"""
+
+import os
 import re
-from collections.abc import Callable
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from conftest import HEADER, SmallBook
-
-MakeBook = Callable[..., SmallBook]
+from conftest import CHAPTERS, ROOT, Build, SmallBook, build, cells
 
 
-def test_a_sound_small_book_builds(small_book: MakeBook) -> None:
-    book = small_book()
-    book.write("from shortcuts import GELU\nGELU()", text="$x^2$")
-    built = book.build()
+class Fault(NamedTuple):
+    """A row of the first two tables."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    page: str  # the chapter that fails
+    said: str  # what the build says of it
+    test: str  # the test that fails
+
+
+def rows(heading: str) -> list[list[str]]:
+    """Return the rows of the table below a heading."""
+    text = (ROOT / "tests" / "FAULTS.md").read_text(encoding="utf-8")
+    table = text.split(f"## {heading}\n")[1].split("\n## ")[0]
+    return [
+        re.split(r" \| ", line)
+        for line in re.findall(r"^\| (.*) \|$", table, re.M)[2:]
+    ]
+
+
+def code(cell: str) -> str:
+    """Return what a cell of a table stands for."""
+    text = cell[1:-1].replace(r"\n", "\n").replace(r"\|", "|")
+    return re.sub(r"(\{[\w:]+\})'(.*?)'", r"\1`\2`", text)
+
+
+def faults() -> Iterator[Fault]:
+    """Read the first two tables."""
+    for what, module, old, new, page, test in rows("In the package"):
+        edit = f"code/shortcuts/{module}.py", code(old), code(new)
+        where = f"tests/{test}"
+        yield Fault(what, *edit, page, "Error", where)
+    for what, old, new, said, test in rows("In a chapter"):
+        edit = "book/sample.md", code(old), code(new)
+        where = f"tests/{test}"
+        yield Fault(what, *edit, "sample", code(f"`{said}`"), where)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(
+            fault,
+            id=fault.what.strip("*"),
+            marks=[] if fault.what[0] == "*" else pytest.mark.faults,
+        )
+        for fault in faults()
+    ]
+)
+def fault(request: pytest.FixtureRequest, small_book: SmallBook) -> Fault:
+    """Put a fault into the small book."""
+    fault: Fault = request.param
+    small_book.edit(fault.file, fault.old, fault.new)
+    if fault.page == "sample":
+        timeout = "nb_execution_timeout = "
+        small_book.edit("conf.py", f"{timeout}60", f"{timeout}20")
+    else:
+        page = f"{fault.page}.md"
+        small_book.edit("book/index.md", "\nsample\n", f"\n{fault.page}\n")
+        (small_book.project / "book" / "sample.md").unlink()
+        shutil.copy(ROOT / "book" / page, small_book.project / "book")
+    return fault
+
+
+def test_the_build_notices(fault: Fault, small_book: SmallBook) -> None:
+    built = small_book.build()
+    assert built.status != 0
+    # The page is named where the fault is, not only in the list of progress.
+    complaint = rf"{fault.page}\.md\b.*?{re.escape(fault.said)}"
+    if fault.page == "sample":
+        assert re.search(complaint, built.warnings, re.S), built.warnings
+    else:  # alone, it has dead references; its examples have to fail before
+        assert re.search(complaint, built.failure(), re.S)
+
+
+def test_the_tests_notice(fault: Fault, small_book: SmallBook) -> None:
+    run = small_book.test(fault.test)
+    assert run.returncode == 1, run.stdout
+    assert f"FAILED {fault.test}" in run.stdout
+
+
+def test_nothing_is_wrong_without_a_fault(small_book: SmallBook) -> None:
+    run = small_book.test("tests/test_book.py")
+    assert run.returncode == 0, run.stdout
+
+
+IMPORT = r"^from (shortcuts\S*) import (?:\(([^)]*)\)|(.*))$"
+
+
+def test_whatever_a_chapter_imports_has_a_fault() -> None:
+    named = {row[0].strip("*").split(":")[0] for row in rows("In the package")}
+    for chapter in CHAPTERS:
+        script = "\n".join(cell["code"] for cell in cells(chapter))
+        for module, many, few in re.findall(IMPORT, script, re.M):
+            for name in re.findall(r"\w+", many or few):
+                value = getattr(import_module(module), name)
+                holds_data = isinstance(value, type) and issubclass(
+                    value, tuple
+                )
+                assert holds_data or name in named, f"{name} of {chapter}"
+
+
+def test_the_last_table_names_tests_of_this_file() -> None:
+    named = [row[-1] for row in rows("Around the build")]
+    assert len(named) == len({*named})
+    for name in named:
+        assert callable(globals()[name])
+
+
+# Around the build
+
+
+def replace_a_cell(book: SmallBook, code: str) -> None:
+    """Let the first cell of the small book do something else."""
+    book.edit("book/sample.md", "import torch\n", f"import torch\n{code}\n")
+
+
+def html_of(built: Build) -> dict[str, bytes]:
+    """Return all that a build has written for readers."""
     assert built.status == 0, built.output
-    assert built.warnings == ""
-    assert "GELU(approximate=" in built.page("index")
+    return {
+        str(path.relative_to(built.html)): path.read_bytes()
+        for path in sorted(built.html.rglob("*"))
+        if path.is_file()
+    }
 
 
-def test_a_false_assertion_fails_twice_in_a_row(small_book: MakeBook) -> None:
-    book = small_book()
-    book.write("assert 1 + 1 == 3, 'a false claim'")
+def test_a_false_claim_fails_a_second_time(small_book: SmallBook) -> None:
+    replace_a_cell(small_book, "assert 1 + 1 == 3, 'a false claim'")
     for _ in range(2):
-        built = book.build()
+        built = small_book.build()
         assert built.status != 0
-        assert not (built.html / "index.html").exists()
+        assert not (built.html / "sample.html").exists()
         reason = built.failure()
-        assert re.match(r"The page that failed: .*index\.md\n", reason)
+        assert re.match(r"The page that failed: .*sample\.md\n", reason)
         assert "assert 1 + 1 == 3, 'a false claim'" in reason
         assert reason.rstrip().endswith("AssertionError: a false claim")
 
 
-@pytest.mark.parametrize(
-    ("cell", "reason"),
-    [
-        ("1 / 0", "ZeroDivisionError: division by zero"),
-        ("import os; os._exit(1)", "Kernel died"),
-        ("import warnings; warnings.warn('beware')", "UserWarning: beware"),
-        ("import sys; print('oh', file=sys.stderr)", "this on stderr:\noh"),
-        (
-            ":tags: [remove-cell]\nimport sys; print('oh', file=sys.stderr)",
-            "stderr:\noh",
-        ),
-        (":tags: [raises-exception]\n1 / 0", "error ZeroDivisionError"),
-        (":tags: [raises-exception]\n1", "unknown tag 'raises-exception'"),
-        (":tags: [skip-execution]\n1 / 0", "a cell has no run"),
-        (":tags: [hide_cell]\n1", "unknown tag 'hide_cell'"),
-    ],
-)
-def test_faults_of_a_cell(
-    small_book: MakeBook, cell: str, reason: str
+def test_an_edited_module_runs_the_examples_again(
+    small_book: SmallBook,
 ) -> None:
-    book = small_book()
-    book.write(cell)
-    built = book.build()
-    assert built.status != 0
-    assert reason in built.output
-    # The page is named where the fault is, not only in the list of progress.
-    assert re.search(
-        r"The page that failed: .*index\.md|index\.md: WARNING: a cell has",
-        built.warnings,
+    replace_a_cell(
+        small_book, "import shortcuts\nprint(shortcuts.GELU.__doc__)"
     )
-    if "os._exit" not in cell:
-        assert cell.splitlines()[-1] in built.warnings
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("See {ref}`nowhere`.", "undefined label: 'nowhere'"),
-        ("See [there](nowhere.md).", "cross-reference target not found"),
-        ("As {cite:t}`nobody` says.", 'could not find bibtex key "nobody"'),
-        ("![a picture](nothing.png)", "image file not readable: nothing.png"),
-        ("$$\\frac{1}$$", "formula '\\\\frac{1}'"),
-    ],
-)
-def test_faults_of_the_text(
-    small_book: MakeBook, text: str, reason: str
-) -> None:
-    book = small_book()
-    book.write("1", text=text)
-    built = book.build()
-    assert built.status != 0
-    assert re.search(rf"index\.md.*{re.escape(reason)}", built.warnings)
-
-
-def test_a_page_that_allows_errors(small_book: MakeBook) -> None:
-    book = small_book()
-    header = HEADER.replace(
-        "kernelspec", "mystnb:\n  execution_allow_errors: true\nkernelspec"
-    )
-    book.write("assert 1 + 1 == 3, 'a false claim'", header=header)
-    built = book.build()
-    assert built.status != 0
-    assert "AssertionError: a false claim" in built.warnings
+    assert "The Gaussian" in small_book.build().page("sample")
+    assert "Executing notebook" not in small_book.build().output
+    module = "code/shortcuts/activations.py"
+    small_book.edit(module, '"""The Gaussian', '"""An edited Gaussian')
+    built = small_book.build()
+    assert built.status == 0, built.output
+    assert "An edited Gaussian" in built.page("sample")
 
 
 @pytest.mark.parametrize(
     ("cell", "name", "value"),
     [
-        ("assert 1 + 1 == 3, 'a false claim'", "PYTHONOPTIMIZE", "1"),
-        (
-            "import warnings; warnings.warn('beware')",
-            "PYTHONWARNINGS",
-            "ignore",
-        ),
+        ("assert 1 + 1 == 3", "PYTHONOPTIMIZE", "1"),
+        ("import warnings; warnings.warn('oh')", "PYTHONWARNINGS", "ignore"),
     ],
 )
 def test_the_caller_cannot_switch_checks_off(
-    small_book: MakeBook, cell: str, name: str, value: str
+    small_book: SmallBook, cell: str, name: str, value: str
 ) -> None:
-    book = small_book()
-    book.write(cell)
-    built = book.build(**{name: value})
+    replace_a_cell(small_book, cell)
+    built = small_book.build(**{name: value})
     assert built.status != 0
-    assert cell in built.warnings
+    assert cell in built.failure() + built.warnings
+
+
+def test_the_kernel_takes_the_package_beside_the_book(
+    small_book: SmallBook,
+) -> None:
+    replace_a_cell(small_book, "import shortcuts\nprint(shortcuts.__file__)")
+    module = small_book.project / "code" / "shortcuts" / "__init__.py"
+    assert str(module) in small_book.build().page("sample")
 
 
 SILENT = """
@@ -131,73 +211,178 @@ AsyncKernelClient.wait_for_ready = silent
 
 
 @pytest.mark.parametrize(
-    ("message", "silent", "built"),
+    ("message", "silent", "comes_up"),
     [
         ("Kernel didn't respond in 60 seconds", 1, True),
         ("Kernel died before replying to kernel_info", 1, True),
         ("Kernel didn't respond in 60 seconds", 2, False),
     ],
 )
+@pytest.mark.faults
 def test_a_kernel_that_does_not_come_up_is_replaced_once(
-    small_book: MakeBook, message: str, silent: int, built: bool
+    small_book: SmallBook, message: str, silent: int, comes_up: bool
 ) -> None:
-    book = small_book()
-    book.write("print('it ' + 'ran')")
-    with (book.project / "conf.py").open("a", encoding="utf-8") as conf:
+    replace_a_cell(small_book, "print('it ' + 'ran')")
+    with (small_book.project / "conf.py").open("a", encoding="utf-8") as conf:
         conf.write(SILENT.format(silent=silent, message=message))
-    result = book.build()
-    assert (result.status == 0) == built, result.output
-    if built:
-        assert "it ran" in result.page("index")
-        assert result.warnings == ""
+    built = small_book.build()
+    assert (built.status == 0) == comes_up, built.output
+    if comes_up:
+        assert "it ran" in built.page("sample")
+        assert built.warnings == ""
     else:
-        assert message in result.failure()
+        assert message in built.failure()
 
 
-def test_an_edited_module_runs_the_examples_again(
-    small_book: MakeBook,
+@pytest.fixture
+def another_torch(tmp_path: Path) -> dict[str, str]:
+    """Return an environment that says it holds a torch of the future."""
+    info = tmp_path / "elsewhere" / "torch-99.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Name: torch\nVersion: 99.0\n")
+    return {"PYTHONPATH": str(info.parent)}
+
+
+def test_another_torch_is_refused(
+    small_book: SmallBook, another_torch: dict[str, str]
 ) -> None:
-    book = small_book()
-    book.write("from shortcuts import GELU\nprint(GELU.__doc__.split()[0])")
-    assert "The" in book.build().page("index")
-    unchanged = book.build()
-    assert "Executing notebook" not in unchanged.output
-    book.edit("activations.py", '"""The Gaussian', '"""Edited Gaussian')
-    built = book.build()
-    assert built.status == 0, built.output
-    assert "Executing notebook" in built.output
-    assert "Edited\n" in built.page("index")
+    built = small_book.build(**another_torch)
+    assert built.status != 0
+    assert re.search(
+        r"expected torch [\d.]+, as requirements.txt says, but 99.0 is "
+        r"installed: remove .venv and run make again",
+        built.warnings,
+    )
+    assert not built.html.exists()
+    run = small_book.test(
+        "tests/test_make.py::test_what_is_installed_is_what_is_pinned",
+        **another_torch,
+    )
+    assert run.returncode == 1
+    assert "torch 99.0" in run.stdout
+
+
+def make_html(
+    book: SmallBook, *before: str, **environment: str
+) -> subprocess.Popen[str]:
+    """Begin `make html`, with the packages that run this test."""
+    for file in ("Makefile", "constraints.txt"):
+        shutil.copy(ROOT / file, book.project)
+    made = ["make", "html", f"VENV={sys.prefix}", "-o", f"{sys.prefix}/ready"]
+    kept = {k: v for k, v in os.environ.items() if "MAKE" not in k}
+    return subprocess.Popen(
+        [*before, *made, *(f"{k}={v}" for k, v in environment.items())],
+        cwd=book.project,
+        env=kept | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # a process group of its own, to be ended
+    )
+
+
+def made(book: SmallBook, *before: str, **environment: str) -> Build:
+    """Run `make html` to its end."""
+    run = make_html(book, *before, **environment)
+    said, _ = run.communicate()
+    folder = book.project / environment.get("BUILD", "_build")
+    return Build(folder / "html", run.returncode, said, "")
 
 
 @pytest.mark.parametrize(
-    ("module", "old", "new"),
-    [
-        (
-            "networks.py",
-            "x + layer_output if fits else",
-            "layer_output if fits else",
-        ),
-        ("activations.py", "return y.to(x.dtype)", "return x.relu()"),
-        ("gradients.py", "return size.mean(", "return size.sum("),
-        ("gradients.py", "grad.to_dense().abs()", "grad.to_dense()"),
-    ],
-    ids=["no shortcut", "ReLU for GELU", "sum for mean", "signed mean"],
+    "end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 )
-def test_faults_of_the_package(
-    small_book: MakeBook, module: str, old: str, new: str
+@pytest.mark.faults
+def test_an_interrupted_build_leaves_nothing_and_can_be_run_again(
+    small_book: SmallBook, tmp_path: Path, end: signal.Signals
 ) -> None:
-    book = small_book("vanishing-gradients")
-    book.edit(module, old, new)
-    built = book.build()
-    assert built.status != 0
-    assert "vanishing-gradients.md" in built.failure()
-    assert "AssertionError" in built.failure()
+    sound = html_of(made(small_book))
+    os.mkfifo(tmp_path / "begun")
+    wait = f"open({str(tmp_path / 'begun')!r}, 'w').close(); input()"
+    wait = wait.replace("input()", "import time; time.sleep(1e6)")
+    replace_a_cell(small_book, wait)
+    run = make_html(small_book)
+    (tmp_path / "begun").read_text()  # until the cell has got there
+    os.killpg(run.pid, end)
+    run.communicate()
+    assert run.returncode != 0
+    left = [*(small_book.project / "_build").iterdir()]
+    assert len(left) == (end == signal.SIGKILL), left
+    assert not (small_book.project / "_build" / "html").exists()
+    small_book.edit("book/sample.md", f"{wait}\n", "")
+    assert html_of(made(small_book)) == sound
 
 
-def test_the_kernel_takes_the_package_beside_the_book(
-    small_book: MakeBook,
+@pytest.mark.faults
+def test_two_builds_at_once_make_the_same_book(small_book: SmallBook) -> None:
+    sound = html_of(made(small_book))
+    runs = [make_html(small_book) for _ in range(2)]
+    for run in runs:
+        said, _ = run.communicate()
+        assert run.returncode == 0, said
+    built = Build(small_book.project / "_build" / "html", 0, "", "")
+    assert html_of(built) == sound
+    assert [*(small_book.project / "_build").iterdir()] == [built.html]
+
+
+ELSEWHERE = {
+    "LANG": "tr_TR.UTF-8",
+    "LC_ALL": "tr_TR.UTF-8",
+    "PYTHONHASHSEED": "1",
+    "SOURCE_DATE_EPOCH": "0",
+    "TZ": "Pacific/Kiritimati",
+}
+
+
+def test_another_place_makes_the_same_book(
+    small_book: SmallBook, tmp_path: Path
 ) -> None:
-    book = small_book()
-    book.write("import shortcuts\nprint(shortcuts.__file__)")
-    module = Path(book.project, "code", "shortcuts", "__init__.py")
-    assert str(module) in book.build().page("index")
+    sound = html_of(made(small_book))
+    project = tmp_path / "Größe & Maß, 'in Ruhe'"
+    small_book.project.rename(project)
+    assert html_of(made(SmallBook(project), **ELSEWHERE)) == sound
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param(["taskset", "--cpu-list", "0"], id="one core"),
+        pytest.param(
+            [*("unshare", "--map-root-user", "--net"), "sh", "-c"],
+            id="no network",
+        ),
+    ],
+)
+@pytest.mark.faults
+def test_less_of_a_machine_makes_the_same_book(
+    small_book: SmallBook, before: list[str]
+) -> None:
+    sound = html_of(made(small_book))
+    if before[-1] == "-c":  # the kernels need the way to their own machine
+        before = [*before, 'ip link set lo up && exec "$@"', "sh"]
+    assert html_of(made(small_book, *before)) == sound
+
+
+@pytest.mark.faults
+def test_a_checkout_that_cannot_be_written_to(
+    small_book: SmallBook, tmp_path: Path
+) -> None:
+    sound = html_of(made(small_book))
+    shutil.rmtree(small_book.project / "_build")
+    # Mounted for this build alone, read-only: root, too, cannot write there.
+    before = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    before += ['mount --bind . . && mount -o remount,bind,ro . && cd "$PWD" &&'
+               ' ! touch made 2>/dev/null && exec "$@"', "sh"]  # fmt: skip
+    built = made(small_book, *before, BUILD=str(tmp_path / "out put"))
+    assert html_of(built) == sound
+    assert not (small_book.project / "_build").exists()
+
+
+@pytest.mark.faults
+def test_two_builds_of_the_book_are_the_same(
+    book: Build, tmp_path: Path
+) -> None:
+    again = build(ROOT, tmp_path, **ELSEWHERE)
+    first, second = html_of(book), html_of(again)
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []

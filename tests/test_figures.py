@@ -36,12 +36,11 @@ GRADIENTS = [0.01, 0.002, 0.3]
 
 
 def bars(axes: Axes) -> list[float]:
-    return [
-        bar.get_width()
-        for container in axes.containers
-        if isinstance(container, BarContainer)
-        for bar in container
+    """Return the lengths of all bars, from below."""
+    found = [
+        b for c in axes.containers if isinstance(c, BarContainer) for b in c
     ]
+    return [bar.get_width() for bar in sorted(found, key=lambda b: b.get_y())]
 
 
 def heights(line: Line2D) -> list[float]:
@@ -154,6 +153,8 @@ def test_curves() -> None:
     ).axes
     assert (left.get_xlabel(), left.get_ylabel()) == ("an x", "one")
     assert heights(right.lines[1]) == [1, 3, 5]
+    colours = [line.get_color() for line in right.lines]
+    assert colours == [COLOURS["blue"], COLOURS["orange"]]
     assert texts(left) == ["here"]
     assert left.get_legend() is None  # a lone curve is named by its axis
     legend = right.get_legend()

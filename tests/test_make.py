@@ -1,8 +1,10 @@
 """What `make` says where it cannot begin, and that it does not begin twice."""
 
 import os
+import re
 import shutil
 import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,16 @@ def test_what_is_set_up_is_not_installed_again(checkout: Path) -> None:
     assert "pip install" not in make(checkout, "--dry-run", "html").stdout
     os.utime(checkout / ".venv" / "ready", (0, 0))
     assert "pip install" in make(checkout, "--dry-run", "html").stdout
+
+
+def test_what_is_installed_is_what_is_pinned() -> None:
+    pins = re.findall(
+        r"^([\w-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.M
+    )
+    assert pins
+    for package, pin in pins:
+        found = f"{package} {version(package)}"
+        assert found.partition("+")[0] == f"{package} {pin}"
 
 
 def test_help_names_every_target(checkout: Path) -> None:

@@ -1,0 +1,310 @@
+"""What a reader sees: every page in a real browser."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import (
+    CELL,
+    CHAPTERS,
+    EXECUTED,
+    PAGES,
+    ROOT,
+    Build,
+    cells,
+    source,
+)
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    Page,
+    Response,
+    sync_playwright,
+)
+
+PROGRAMS = ["chromium", "chromium-browser", "google-chrome"]
+OPTIONS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-sync", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+ALL_PAGES = [*PAGES, "genindex", "search"]
+# What a reader can see, but for code and what formulas keep for programs.
+TEXT = """() => {
+  const body = document.body.cloneNode(true);
+  for (const e of body.querySelectorAll("pre, code, annotation, script"))
+    e.remove();
+  return body.textContent;
+}"""
+UNSEEN_IMAGES = """() => [...document.images]
+  .filter(image => !(image.complete && image.naturalWidth))
+  .map(image => image.src)"""
+# Scrolling sideways is for blocks of code and wide formulas alone.
+WIDER = "document.documentElement.scrollWidth - window.innerWidth"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start a Chromium."""
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    with sync_playwright() as playwright:
+        try:
+            chromium = playwright.chromium.launch(
+                executable_path=program, args=OPTIONS
+            )
+        except Error:
+            pytest.fail(
+                "These tests need a browser, Chromium, and found none. "
+                "On Debian and Ubuntu: make browser",
+                pytrace=False,
+            )
+        yield chromium
+        chromium.close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A handler that does not print what it is asked for."""
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session")
+def site(build_of_the_book: Build) -> Iterator[str]:
+    """Serve the book, and return its address."""
+    handler = partial(Quiet, directory=str(build_of_the_book.html))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@dataclass
+class Visit:
+    """A page that is open, and all that went wrong on it."""
+
+    page: Page
+    home: str
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self.hear)
+        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
+        self.page.on(
+            "requestfailed", lambda r: self.complaints.append(f"no {r.url}")
+        )
+        self.page.on("response", self.look)
+
+    def hear(self, message: ConsoleMessage) -> None:
+        """Note errors and warnings on the console."""
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def look(self, response: Response) -> None:
+        """Note what is missing, and what comes from another host."""
+        if not response.ok or not response.url.startswith(self.home):
+            self.complaints.append(f"{response.status}: {response.url}")
+
+    def open(self, path: str) -> None:
+        """Go to a page, and wait until it has all that it asks for."""
+        self.page.goto(self.home + path, wait_until="networkidle")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(name, width) for name in ALL_PAGES for width in (1280, 390)],
+    ids=lambda param: f"{param[0]}-{param[1]}",
+)
+def visit(
+    request: pytest.FixtureRequest, browser: Browser, site: str
+) -> Iterator[Visit]:
+    """Open a page, once for all that is looked at."""
+    name, width = request.param
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    visit = Visit(page, site)
+    visit.open(f"{name}.html")
+    yield visit
+    page.close()
+
+
+def test_the_tests_know_all_pages(book: Build) -> None:
+    assert {path.stem for path in book.html.glob("*.html")} == {*ALL_PAGES}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everyone_can_read_it(visit: Visit, scheme: Any) -> None:
+    # Colours change at once, not by and by.
+    visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    visit.page.wait_for_function(
+        f"document.documentElement.dataset.theme == '{scheme}'"
+    )
+    options = {"resultTypes": ["violations"], "preload": False}
+    found = Axe().run(visit.page, options=options)
+    assert not found.violations_count, found.generate_report()
+
+
+def load_images(page: Page) -> None:
+    """Ask for images far below, too, as a reader does who comes near them."""
+    page.evaluate("for (const i of document.images) i.loading = 'eager'")
+    page.wait_for_function("[...document.images].every(i => i.complete)")
+
+
+def test_nothing_is_missing(visit: Visit) -> None:
+    load_images(visit.page)
+    assert visit.page.evaluate(UNSEEN_IMAGES) == []
+    assert visit.complaints == []
+
+
+def test_no_formula_is_left_as_tex(visit: Visit) -> None:
+    text = visit.page.evaluate(TEXT)
+    assert re.findall(r"\\[a-zA-Z]+|\$[^$\n]+\$|\\\(|\{\w+\}`", text) == []
+
+
+def test_it_is_no_wider_than_the_window(visit: Visit) -> None:
+    assert visit.page.evaluate(WIDER) <= 0
+
+
+def test_links_lead_somewhere(visit: Visit, book: Build) -> None:
+    links = visit.page.evaluate(
+        "[...document.querySelectorAll('a[href]')].map(a => a.href)"
+    )
+    for link in {link for link in links if link.startswith(visit.home)}:
+        path, _, anchor = link.removeprefix(visit.home).partition("#")
+        target = book.html / path.partition("?")[0]
+        assert target.is_file(), link
+        if anchor and target.suffix == ".html":
+            assert f'id="{anchor}"' in target.read_text("utf-8"), link
+
+
+# What a practitioner does
+
+UNFOLD = "document.querySelectorAll('details').forEach(d => d.open = true)"
+
+
+@pytest.fixture(scope="session")
+def copied(browser: Browser, site: str) -> dict[str, list[str]]:
+    """Press every copy button, from the top of each page to its end."""
+    context = browser.new_context()
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    found: dict[str, list[str]] = {}
+    for name in EXECUTED:
+        page.goto(f"{site}{name}.html")
+        page.wait_for_selector("button.copybtn", state="attached")
+        page.evaluate(UNFOLD)
+        found[name] = []
+        for button in page.locator("button.copybtn").all():
+            page.evaluate("navigator.clipboard.writeText('nothing')")
+            button.click()
+            found[name].append(page.evaluate("navigator.clipboard.readText()"))
+    context.close()
+    return found
+
+
+def shown(name: str) -> list[str]:
+    """Return the code of the cells that a page shows, as it is written."""
+    return [
+        cell["code"].removesuffix("\n")
+        for cell in cells(name)
+        if "remove-cell" not in cell["short"]
+    ]
+
+
+@pytest.mark.parametrize("name", EXECUTED)
+def test_buttons_copy_the_cells(
+    copied: dict[str, list[str]], name: str
+) -> None:
+    assert copied[name] == shown(name)
+
+
+def run_snippets(name: str, folder: Path) -> tuple[int, str, list[str]]:
+    """Run a page's cells as one script; return what is in its folder."""
+    script = folder / "pasted.py"
+    script.write_text("\n".join(shown(name)), encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, "-W", "error", script.name],
+        cwd=folder,
+        env=os.environ
+        | {"PYTHONPATH": str(ROOT / "code"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return run.returncode, run.stderr, [p.name for p in folder.iterdir()]
+
+
+@pytest.fixture(scope="session")
+def pasted(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, tuple[int, str, list[str]]]:
+    """Run the snippets of all pages, one page a core at a time."""
+    folders = [tmp_path_factory.mktemp(name) for name in EXECUTED]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = pool.map(run_snippets, EXECUTED, folders)
+        return dict(zip(EXECUTED, runs, strict=True))
+
+
+@pytest.mark.parametrize("name", EXECUTED)
+def test_what_is_copied_runs_alone(
+    pasted: dict[str, tuple[int, str, list[str]]], name: str
+) -> None:
+    status, complaints, files = pasted[name]
+    assert status == 0, complaints
+    assert complaints == ""
+    assert files == ["pasted.py"]  # it leaves nothing behind
+
+
+def word_of(name: str) -> str:
+    """Return the word that a page uses most, of those no other page has."""
+    words = {
+        page: Counter(re.findall(r"\b[a-z]{5,}\b", CELL.sub("", source(page))))
+        for page in CHAPTERS
+    }
+    others = {word for p in CHAPTERS if p != name for word in words[p]}
+    own = {w: n for w, n in words[name].items() if w not in others}
+    return sorted(own, key=lambda word: (-own[word], word))[0]
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_search_finds_a_word_of_each_chapter(
+    browser: Browser, site: str, name: str
+) -> None:
+    page = browser.new_page()
+    page.goto(f"{site}index.html")
+    page.locator(".bd-sidebar input[type=search]").fill(word_of(name))
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#search-results li a")
+    links = page.locator("#search-results li a").all()
+    assert any(f"{name}.html" in str(a.get_attribute("href")) for a in links)
+    page.close()
+
+
+@pytest.mark.parametrize("name", EXECUTED)
+def test_pages_read_well_from_the_disk(
+    browser: Browser, book: Build, name: str
+) -> None:
+    page = browser.new_page()
+    visit = Visit(page, book.html.as_uri() + "/")
+    visit.open(f"{name}.html")
+    load_images(page)
+    assert page.evaluate(UNSEEN_IMAGES) == []
+    assert page.evaluate("document.fonts.check('1em \"STIX Two Math\"')")
+    colour = "getComputedStyle(document.querySelector('pre span.kn')).color"
+    assert page.evaluate(colour) != page.evaluate(
+        "getComputedStyle(document.querySelector('pre')).color"
+    )
+    assert visit.complaints == []
+    page.close()
