@@ -156,3 +156,9 @@ def test_wrong_numbers() -> None:
 
 def test_print_says_the_scale() -> None:
     assert "scale=0.25" in repr(Residual(branch(), 0.25))
+
+
+def test_where_layer_scale_starts_by_default() -> None:
+    assert LayerScale(nn.Identity(), 2).gamma.tolist() == pytest.approx(
+        [0.1] * 2
+    )

@@ -275,7 +275,7 @@ def word_of(name: str) -> str:
     }
     others = {word for p in CHAPTERS if p != name for word in words[p]}
     own = {w: n for w, n in words[name].items() if w not in others}
-    return sorted(own, key=lambda word: (-own[word], word))[0]
+    return min(own, key=lambda word: (-own[word], word))
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

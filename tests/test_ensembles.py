@@ -338,14 +338,68 @@ def test_a_progress_bar_where_one_is_asked_for(
     assert "chunk" in printed.err
 
 
+@pytest.mark.parametrize(
+    ("progress", "disable", "delay"),
+    [(None, None, 1), (True, False, 0), (False, True, 0)],
+)
+@pytest.mark.parametrize("method", ["measure", "measure_in_chunks"])
+def test_when_the_bar_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    progress: bool | None,
+    disable: bool | None,
+    delay: int,
+) -> None:
+    given = {}
+
+    def bar(chunks: range, **options: Any) -> range:
+        given.update(options)
+        return chunks
+
+    monkeypatch.setattr(ensembles, "tqdm", bar)
+    ensemble = Ensemble(SIZES, True, seeds=range(3))
+    list(getattr(ensemble, method)(X, progress=progress))
+    assert (given["disable"], given["delay"]) == (disable, delay)
+    assert not given["leave"]
+
+
+def test_chunks_hold_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ensembles, "NUMBERS_AT_ONCE", 1)
+    ensemble = Ensemble(SIZES, True, seeds=range(3))
+    target = torch.tensor([[0.1]])
+    whole = ensemble.measure(X, target)
+    chunks = list(ensemble.measure_in_chunks(X, target))
+    assert len(chunks) == 3
+    assert same(whole, Lenses(*map(torch.cat, zip(*chunks, strict=True))))
+    # A target takes the dtype of the samples.
+    assert same(whole, ensemble.measure(X, target.double()))
+
+
+def test_seeds_of_64_bits() -> None:
+    seeds = [-(2**63), 2**64 - 1]
+    assert len(Ensemble(SIZES, True, seeds=seeds).draw()[0].weight) == 2
+
+
+def test_activations_with_weights_take_the_dtype_of_the_samples() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        ensemble = Ensemble(SIZES, True, seeds=[1], activation=nn.PReLU)
+        found = ensemble.measure(X)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert found.outputs.dtype == torch.float32
+
+
 # Warnings and errors
 
 
 def test_shapes_that_allow_no_shortcut_are_said() -> None:
     with pytest.warns(UserWarning, match="have no shortcut") as caught:
         ensemble = Ensemble([3, 4, 5, 1], True, seeds=range(3))
-    assert "(3, 4, 5, 1)" in str(caught[0].message)
-    assert caught[0].filename == __file__
+    assert str(caught[0].message) == (
+        "no layer of sizes (3, 4, 5, 1) has as many inputs as outputs: these "
+        "networks have no shortcut"
+    )
     plain = Ensemble([3, 4, 5, 1], False, seeds=range(3))
     assert same(ensemble.measure(X), plain.measure(X))
 
@@ -356,7 +410,10 @@ def overflowing() -> Ensemble:
     return Ensemble(sizes, False, seeds=range(200), variances=(5e2, 0.0))
 
 
-def test_the_warning_points_at_who_asked() -> None:
+def test_warnings_point_at_who_asked() -> None:
+    with pytest.warns(UserWarning, match="have no shortcut") as caught:
+        Ensemble([3, 4, 5, 1], True, seeds=range(3))
+    assert caught[0].filename == __file__
     ensemble = overflowing()
     words = "passed what torch.float32 holds"
     with pytest.warns(UserWarning, match=words) as caught:
@@ -365,6 +422,18 @@ def test_the_warning_points_at_who_asked() -> None:
         for _ in ensemble.measure_in_chunks(X * 1e3):
             pass
     assert caught[0].filename == caught_later[0].filename == __file__
+
+
+def test_overflow_is_counted_in_every_chunk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ensembles, "NUMBERS_AT_ONCE", 1)
+    # Only the way back overflows: what the stream holds are small numbers.
+    ensemble = Ensemble(
+        [2, 2], True, seeds=range(3), normalise=True, branch_scale=1e200
+    )
+    with pytest.warns(UserWarning, match=r"^3 of 3 networks passed what"):
+        ensemble.measure(torch.tensor([[1.0, 2.0]], dtype=torch.float64))
 
 
 def test_overflow_is_counted_and_kept() -> None:

@@ -2,8 +2,10 @@
 
 import math
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from matplotlib.patches import StepPatch
 
 from shortcuts.figures import (
     COLOURS,
+    STYLE,
     BookFigure,
     Column,
     Panel,
@@ -410,3 +413,75 @@ def test_ranges_say_what_they_cannot_draw() -> None:
     bars_drawn = [line for line in axes.lines if line.get_alpha()]
     (bar,) = bars_drawn
     assert np.asarray(bar.get_xdata()).tolist() == pytest.approx([1.1, 2.9])
+
+
+# What they look like
+
+MANY = torch.tensor([[1.0, 9.0, 0.0], [2.0, 5.0, 4.0], [3.0, 7.0, 5.0]])
+TWO = torch.tensor([0.5, 2.0])
+PICTURES: dict[str, Callable[[], BookFigure]] = {
+    "curves": lambda: draw_curves(
+        torch.arange(3),
+        Panel("many", {"a": MANY, "b": MANY + 1}, log=True, guide=3.0),
+        Panel("many", {"a": MANY + 1, "b": MANY + 2}, title="a title"),
+        Panel(
+            "one",
+            {"c": TWO.new_tensor([1.0, 3.0, 2.0])},
+            {"here": (0, 1)},
+            expected={"a theory": TWO.new_tensor([1.0, 2.0, 2.0])},
+        ),
+        x_label="layer",
+        columns=2,
+    ),
+    "curves-one": lambda: draw_curves(
+        TWO, Panel("y", {"a": TWO, "b": 2 * TWO}), x_label="x", share_y=True
+    ),
+    "distributions": lambda: draw_distributions(
+        Sample("first", torch.linspace(0.0, 900.0, 50), 20),
+        Sample("second", torch.linspace(0.1, 5.0, 50)),
+        x_label="a ratio",
+        mark_label="this one:",
+    ),
+    "points": lambda: draw_points(
+        {name: Points(TWO, TWO**i) for i, name in enumerate("abcde")},
+        line=("a line", Points(TWO, TWO)),
+        x_label="across",
+        y_label="up",
+        guide=1.0,
+    ),
+    "ranges": lambda: draw_ranges(
+        {
+            "in": [MANY[:, 0], MANY[:, 1]],
+            "out": [1e9 * MANY[:, 0], 1e-9 * MANY[:, 1]],
+            "zero": [0 * MANY[:, 0], MANY[:, 1]],
+        },
+        titles=("left", "right"),
+        limits=(1e-3, 1e3),
+    ),
+    "slopes": lambda: draw_slopes(
+        "W",
+        torch.linspace(-1, 1, 3),
+        torch.tensor([[[1.0, 2.0, 3.0], [4.0, 4.0, 5.0]]]),
+        torch.tensor([[1.0, 0.5]]),
+    ),
+    "networks": lambda: draw_networks(
+        Column("plain", SIZES, [False] * 3, GRADIENTS),
+        Column("a title", SIZES, [True, True, False], [0.1, 0.0, 1.0]),
+        Column("bare", [2, 3], [False]),
+    ),
+}
+NUMBER = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_they_look_as_when_they_were_last_looked_at(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(STYLE, "svg.fonttype", "none")  # words stay words
+    drawn = tmp_path / f"{name}.svg"
+    PICTURES[name]().savefig(drawn)
+    old = (Path(__file__).parent / "pictures" / f"{name}.svg").read_text()
+    new, look = drawn.read_text(), f"if {drawn} looks right, let it stand"
+    assert NUMBER.sub("", new) == NUMBER.sub("", old), look
+    numbers = [[float(n) for n in NUMBER.findall(text)] for text in (new, old)]
+    assert numbers[0] == pytest.approx(numbers[1], abs=0.02), look

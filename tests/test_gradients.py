@@ -513,3 +513,17 @@ def test_gradient_means_shows_that_backward_adds() -> None:
     model(X).sum().backward()
     twice = {name: 2 * mean for name, mean in once.items()}
     assert gradient_means(model) == pytest.approx(twice)
+
+
+def test_a_bias_is_a_bias_by_its_own_name_alone() -> None:
+    model = nn.ModuleDict({"bias_net": nn.Linear(1, 1)})
+    model["bias_net"](torch.ones(1, 1)).sum().backward()
+    assert list(gradient_means(model)) == ["bias_net.weight"]
+
+
+def test_all_that_get_no_gradient_are_named() -> None:
+    model = nn.Sequential(*(nn.Linear(1, 1) for _ in range(3)))
+    model[0](torch.ones(1, 1)).sum().backward()
+    words = r"^no gradient reached 1\.weight, 2\.weight: reported as nan$"
+    with pytest.warns(UserWarning, match=words):
+        gradient_means(model)

@@ -138,3 +138,9 @@ def test_without_gradients_it_works_all_the_same(
     expected = critical_point(GELU())
     with mode():
         assert critical_point(GELU()) == expected
+
+
+def test_signals_are_float64() -> None:
+    signal = propagate(nn.Tanh(), c_w=0.1, c_b=0.1, start=0.1, depth=1)
+    assert signal.variances.item() == 0.1 * 0.1 + 0.1
+    assert {part.dtype for part in signal} == {torch.float64}

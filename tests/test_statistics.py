@@ -91,3 +91,8 @@ def test_levels_that_are_none() -> None:
 
 def test_more_numbers_than_torch_takes_quantiles_of() -> None:
     assert quantiles(torch.arange(2**24 + 3.0), (1.0,)).item() == 2**24 + 2
+
+
+def test_the_outermost_levels() -> None:
+    values = torch.tensor([3.0, 1.0, 2.0])
+    assert quantiles(values, (0, 1)).tolist() == [1, 3]

@@ -148,7 +148,7 @@ class Ensemble:
         rest = torch.empty(
             len(seeds), self._parameters(), dtype=torch.float32, device="cpu"
         )
-        generator = torch.Generator("cpu")
+        generator = torch.Generator()
         for row, seed in zip(rest, seeds, strict=True):
             generator.manual_seed(seed)
             if self.variances is None:

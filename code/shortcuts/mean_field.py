@@ -146,9 +146,9 @@ def critical_point(
     nowhere = ValueError(
         f"expected a critical variance between {low} and {high}, found none"
     )
-    if change(low) * change(high) > 0:
+    if not change(low) * change(high) <= 0:  # nor where one of them is nan
         raise nowhere
-    variance = brentq(change, low, high, xtol=1e-12)
+    variance = brentq(change, low, high)
     c_w = needed_c_w(variance)
     c_b = variance - c_w * normal_mean(lambda z: activation(z) ** 2, variance)
     if c_b < 0:

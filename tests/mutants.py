@@ -1,0 +1,106 @@
+"""Change the package in every small way there is: `make mutants`.
+
+A copy of the project is given to mutmut, which changes one thing at a time and
+runs the tests that reach it. A change that no test notices survives; each
+survivor has to be explained in MUTANTS.md.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+CONFIGURATION = """
+[tool.mutmut]
+source_paths = ["src/"]
+also_copy = ["book/"]
+pytest_add_cli_args_test_selection = {tests}
+pytest_add_cli_args = ["-p", "no:cacheprovider", "-k", "not {skipped}"]
+process_isolation = "forkserver"
+timeout_multiplier = 6
+"""
+# These look at who called, or start a Python of their own.
+SKIPPED = ["warnings_point_at_who_asked", "imports_load_no_more"]
+
+
+def explanations() -> list[tuple[str, str]]:
+    """Return what MUTANTS.md explains: where, and the change as a regex."""
+    text = (TESTS / "MUTANTS.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.*) \| `(.*)` \| .* \|$", text, re.M)
+    return [(where, change.replace(r"\|", "|")) for where, change in rows]
+
+
+def copy(folder: Path) -> None:
+    """Put the project where mutmut finds its way: its sources in src."""
+    shutil.copytree(ROOT / "code", folder / "src")
+    shutil.copytree(TESTS, folder / "tests")
+    shutil.copytree(ROOT / "book", folder / "book")
+    modules = (ROOT / "code" / "shortcuts").glob("*.py")
+    tests = [f"tests/test_{module.stem}.py" for module in sorted(modules)]
+    settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    settings = settings.replace('["code", "tests"]', '["src", "tests"]')
+    settings += CONFIGURATION.format(
+        tests=[test for test in tests if (folder / test).exists()],
+        skipped=" and not ".join(SKIPPED),
+    )
+    (folder / "pyproject.toml").write_text(settings, encoding="utf-8")
+
+
+def mutmut(folder: Path, *words: str) -> str:
+    """Run mutmut in the copy, and return what it prints."""
+    run = subprocess.run(
+        [sys.executable, "-m", "mutmut", *words],
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return run.stdout
+
+
+def change(folder: Path, name: str) -> str:
+    """Return what a mutant changes, as `before => after`."""
+    lines = mutmut(folder, "show", name).splitlines()
+    before = [line[1:].strip() for line in lines if re.match(r"-(?!--)", line)]
+    after = [
+        line[1:].strip() for line in lines if re.match(r"\+(?!\+\+)", line)
+    ]
+    return f"{' '.join(before)} => {' '.join(after)}"
+
+
+def main() -> None:
+    """Run all mutants, and print the share killed and what nobody explains."""
+    known = explanations()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy(folder)
+        mutmut(folder, "run", "--max-children", str(os.cpu_count()))
+        results = mutmut(folder, "results", "--all", "true")
+        states = re.findall(r"^\s+shortcuts\.(\S+): (.*)$", results, re.M)
+        survivors = [mutant for mutant, state in states if state == "survived"]
+        print(
+            f"{len(states) - len(survivors)} of {len(states)} mutants killed, "
+            f"{len(survivors)} survived"
+        )
+        unexplained = 0
+        for mutant in survivors:
+            made = change(folder, f"shortcuts.{mutant}")
+            if not any(
+                re.search(where, mutant) and re.search(pattern, made)
+                for where, pattern in known
+            ):
+                unexplained += 1
+                print(f"{mutant}: {made}")
+    sys.exit(
+        f"{unexplained} not explained in MUTANTS.md" if unexplained else 0
+    )
+
+
+if __name__ == "__main__":
+    main()

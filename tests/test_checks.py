@@ -1,0 +1,138 @@
+"""Every refusal says in full what was expected, and what came."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from shortcuts import DeepNeuralNetwork, gradient_means, measure_gradients
+from shortcuts.blocks import Fixup, LayerScale, Residual
+from shortcuts.ensembles import Ensemble
+from shortcuts.figures import Sample, draw_curves, draw_distributions
+from shortcuts.mean_field import critical_point, normal_mean, propagate
+from shortcuts.statistics import quantiles
+
+LAYER, X = nn.Linear(2, 2), torch.ones(1, 2)
+INF = torch.tensor([1.0, math.inf])
+
+
+def ensemble(**options: Any) -> Ensemble:
+    return Ensemble([2, 1], False, **{"seeds": [0]} | options)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (
+            lambda: DeepNeuralNetwork([2, 2], 1),  # type: ignore[arg-type]
+            "use_shortcut to be True or False, got 1",
+        ),
+        (
+            lambda: DeepNeuralNetwork([2], True),
+            "at least two layer sizes, of the input and of one layer, "
+            "got (2,)",
+        ),
+        (
+            lambda: DeepNeuralNetwork([2, 2], True, activation=nn.ReLU()),
+            "activation to be a class or function that makes a module, such "
+            "as nn.GELU, got ReLU()",
+        ),
+        (
+            lambda: measure_gradients(nn.ReLU(), X),
+            "a model with trainable weights ('weight' in the name and "
+            "requires_grad=True), got parameters []",
+        ),
+        (
+            lambda: gradient_means(nn.Linear(2, 2)),
+            "gradients, got none: the loss has to depend on the weights, and "
+            "backward() has to come before gradient_means()",
+        ),
+        (
+            lambda: measure_gradients(LAYER, X, loss_fn=lambda y, t: t.sum()),
+            "a loss that depends on the weights, got a constant",
+        ),
+        (
+            lambda: Residual(nn.ReLU(inplace=True))(X.clone()),
+            "a branch that leaves its input as it was, got one that works in "
+            "place: ReLU(inplace=True)",
+        ),
+        (
+            lambda: Residual(LAYER, math.inf),
+            "scale to be finite, got inf",
+        ),
+        (
+            lambda: LayerScale(LAYER, 2, math.nan),
+            "epsilon to be finite, got nan",
+        ),
+        (lambda: Fixup(2, 0), "depth to be at least 1, got 0"),
+        (lambda: ensemble(seeds=[]), "at least one seed, got none"),
+        (
+            lambda: ensemble(seeds=[0, "one", 2]),
+            "seeds to be whole numbers, got 'one'",
+        ),
+        (
+            lambda: ensemble(seeds=[2**64]),
+            f"seeds of at most 64 bits, got {2**64}",
+        ),
+        (
+            lambda: ensemble(seeds=[-(2**63) - 1]),
+            f"seeds of at most 64 bits, got {-(2**63) - 1}",
+        ),
+        (
+            lambda: ensemble(variances=(1.0,)),
+            "two variances, of weights and of biases, got (1.0,)",
+        ),
+        (
+            lambda: ensemble(variances=(1.0, -1.0)),
+            "the variance of biases to be at least 0, got -1.0",
+        ),
+        (
+            lambda: ensemble().measure(X[0]),
+            "x of shape (samples, 2) with at least one sample, got (2,)",
+        ),
+        (
+            lambda: ensemble().measure(X, torch.tensor([[math.inf]])),
+            "a finite target, got 1 of 1 numbers that are infinite or nan",
+        ),
+        (
+            lambda: normal_mean(lambda z: z / 0, 1.0),
+            "a finite function, got 16384 of 16384 numbers that are infinite "
+            "or nan",
+        ),
+        (
+            lambda: propagate(nn.Tanh(), c_w=1, c_b=0, start=1, depth=0),
+            "depth to be at least 1, got 0",
+        ),
+        (
+            lambda: critical_point(nn.Tanh(), between=(2.0, 2.0)),
+            "0 < low < high, got between=(2.0, 2.0)",
+        ),
+        (
+            lambda: critical_point(lambda z: 0 * z),
+            "a critical variance between 1.0 and 10.0, found none",
+        ),
+        (
+            lambda: quantiles(INF),
+            "a finite sample, got 1 of 2 numbers that are infinite or nan",
+        ),
+        (
+            lambda: quantiles(X, (0.5, 1.01)),
+            "levels between 0 and 1, got (0.5, 1.01)",
+        ),
+        (
+            lambda: draw_curves(X, x_label=""),
+            "at least one panel, got none",
+        ),
+        (
+            lambda: draw_distributions(Sample("a", INF), x_label=""),
+            "a finite sample 'a', got 1 of 2 numbers that are infinite or nan",
+        ),
+    ],
+)
+def test_what_is_said(call: Callable[[], object], said: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        call()
+    assert str(caught.value) == f"expected {said}"
