@@ -9,7 +9,7 @@ export LC_ALL := C
 export PYTHONUTF8 := 1
 unexport PYTHONDEVMODE PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONWARNINGS
 .DELETE_ON_ERROR:
-.PHONY: help html test lint bench live linkcheck picture lock clean
+.PHONY: help html test lint faults mutants browser bench live linkcheck picture lock clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -28,16 +28,29 @@ html: $(VENV)/ready  ## run every example of the book and write _build/html
 	fi
 	@echo "Every example ran. Open $(BUILD)/html/index.html"
 
-test: lint  ## check the package and the book
-	$(RUN) pytest
+test: lint  ## check the package and the book, in a browser too
+	$(RUN) pytest -n auto --dist loadfile
+
+faults: $(VENV)/ready  ## put in every fault of tests/FAULTS.md (half an hour)
+	$(RUN) pytest -n auto -m "" tests/test_faults.py
+
+mutants: $(VENV)/ready  ## change the package in every small way (half an hour)
+	$(RUN) tests.mutants
+
+browser: $(VENV)/ready  ## install Chromium for the tests, if there is no such browser
+	@for name in chromium chromium-browser google-chrome; do \
+	  command -v $$name && exit 0; done; \
+	as_root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	{ $$as_root apt-get update && $$as_root apt-get install --yes chromium; } \
+	  || $(RUN) playwright install --with-deps chromium
 
 lint: $(VENV)/ready  ## check style and types
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 
-bench: $(VENV)/ready  ## time many networks at once against a loop, as ratios
-	PYTHONPATH=code OMP_NUM_THREADS=1 $(RUN) tests.bench
+bench: $(VENV)/ready  ## time ensembles and builds of the book, as ratios
+	PYTHONPATH=code:tests OMP_NUM_THREADS=1 $(RUN) tests.bench
 
 live: $(VENV)/ready  ## show the book while you write, rebuilt at each change
 	$(RUN) sphinx_autobuild -c . -T -j auto -d $(BUILD)/live/doctrees \

@@ -1,17 +1,23 @@
-"""How much faster are many networks at once than a loop? `make bench`.
+"""What things cost: `make bench`.
 
 Everything printed is a ratio of what was measured in this run: machines
 differ, and are busy. A loop of ``DeepNeuralNetwork`` and ``measure_gradients``
 is held against an ``Ensemble`` of the same networks, the drawing of their
-weights included in both.
+weights included in both. Builds of the book are held against the *floor*, all
+cells of the book as one script in one process.
 """
 
+import os
 import resource
+import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from time import perf_counter
 
 import torch
+from conftest import CHAPTERS, ROOT, Build, build, cells
 
 from shortcuts import DeepNeuralNetwork, measure_gradients
 from shortcuts.ensembles import Ensemble
@@ -55,8 +61,8 @@ def peak(networks: int) -> int:
     return int(subprocess.check_output(command))
 
 
-def main() -> None:
-    """Print the ratios."""
+def networks() -> None:
+    """Print what many networks at once cost."""
     assert loop(300) == together(300)
     ratios = []
     for _ in range(ROUNDS):
@@ -77,9 +83,76 @@ def main() -> None:
         )
 
 
+def script(chapter: str) -> str:
+    """Return the cells of a chapter as one script, with names of its own."""
+    shown = [c["code"] for c in cells(chapter) if "remove" not in c["short"]]
+    return f"exec({''.join(shown)!r}, {{}})\n"
+
+
+def seconds_of_script(code: str) -> tuple[float, float]:
+    """Return the time that a process of its own takes, and that of its CPU."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cells.py"
+        path.write_text(code, encoding="utf-8")
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        start = perf_counter()
+        subprocess.run(
+            [sys.executable, path.name],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": str(ROOT / "code")},
+            check=True,
+        )
+        wall = perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    user = after.ru_utime - before.ru_utime
+    return wall, user + after.ru_stime - before.ru_stime
+
+
+def seconds_of_build(project: Path) -> tuple[float, Build]:
+    """Return the time of a build, cold or not, and what it did."""
+    start = perf_counter()
+    built = build(project, project / "_build")
+    return perf_counter() - start, built
+
+
+def builds() -> None:
+    """Print what builds of the book cost."""
+    floor, cpu = seconds_of_script("".join(map(script, CHAPTERS)))
+    print(f"{'':<42}floors   pages run")
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder) / "project"
+        ignored = shutil.ignore_patterns(".*", "_build", "__pycache__")
+        shutil.copytree(ROOT, project, ignore=ignored)
+        page = project / "book" / f"{CHAPTERS[1]}.md"
+        module = project / "code" / "shortcuts" / "printed.py"
+        conf = project / "conf.py"
+        for what, path, old, new in (
+            ("a cold build", None, "", ""),
+            ("one again, nothing changed", None, "", ""),
+            ("after a change of prose", page, "\n## ", "\nMore.\n\n## "),
+            ("after a change of a cell", page, "\nimport ", "\nimport os, "),
+            ("after a change of a module", module, "import re", "import re\n"),
+            ("the pages alone, execution off", conf, '"force"', '"off"'),
+        ):
+            if path is not None:
+                text = path.read_text(encoding="utf-8")
+                path.write_text(text.replace(old, new, 1), encoding="utf-8")
+            wall, built = seconds_of_build(project)
+            ran = built.output.count("Executing notebook using")
+            print(f"{what:<42}{wall / floor:6.2f}{ran:12}")
+    print("\nshare of the CPU time, run alone:")
+    for chapter in CHAPTERS:
+        print(
+            f"{chapter:<42}{seconds_of_script(script(chapter))[1] / cpu:6.2f}"
+        )
+
+
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         together(int(sys.argv[1]))
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     else:
-        main()
+        networks()
+        print()
+        builds()

@@ -1,6 +1,7 @@
 """What several tests share: the book, as it is written and as it is built."""
 
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from _pytest.terminal import TerminalReporter
+from filelock import FileLock
 from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
@@ -84,8 +87,16 @@ def build(project: Path, output: Path, **environment: str) -> Build:
 
 @pytest.fixture(scope="session")
 def build_of_the_book(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """Build the book itself, once for all tests."""
-    return build(ROOT, tmp_path_factory.mktemp("book"))
+    """Build the book itself, once for all tests and processes."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with FileLock(shared / "book.lock"):
+        kept = shared / "book.pickle"
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(build(ROOT, shared / "book")))
+        found: Build = pickle.loads(kept.read_bytes())
+        return found
 
 
 @pytest.fixture
@@ -139,3 +150,24 @@ def small_book(tmp_path: Path) -> SmallBook:
     for page in (ROOT / "tests" / "small_book").iterdir():
         shutil.copy(page, project / "book")
     return SmallBook(project)
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Print what came of each fault, where all were asked for."""
+    if terminalreporter.config.option.markexpr:
+        return
+    sides = {
+        "test_the_build_notices": "build",
+        "test_the_tests_notice": "tests",
+    }
+    table: dict[str, dict[str, str]] = {}
+    for outcome in ("passed", "failed", "error"):
+        for report in terminalreporter.getreports(outcome):
+            test, _, case = report.nodeid.split("::")[1].partition("[")
+            row = table.setdefault(case[:-1] if test in sides else test, {})
+            row[sides.get(test, "build")] = outcome
+    write = terminalreporter.write_line
+    write("| what happens | the build's part | the tests' part |")
+    write("| --- | --- | --- |")
+    for what, row in table.items():
+        write(f"| {what} | {row.get('build')} | {row.get('tests', '')} |")

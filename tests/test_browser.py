@@ -274,7 +274,9 @@ def word_of(name: str) -> str:
         for page in CHAPTERS
     }
     others = {word for p in CHAPTERS if p != name for word in words[p]}
-    own = {w: n for w, n in words[name].items() if w not in others}
+    own: dict[str, int] = {
+        w: n for w, n in words[name].items() if w not in others
+    }
     return min(own, key=lambda word: (-own[word], word))
 
 
