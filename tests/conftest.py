@@ -144,7 +144,8 @@ def small_book(tmp_path: Path) -> SmallBook:
     ignore = shutil.ignore_patterns("__pycache__")
     for folder in ("code", "tests", "book/_static", "book/_templates"):
         shutil.copytree(ROOT / folder, project / folder, ignore=ignore)
-    for file in ("conf.py", "requirements.txt", "pyproject.toml"):
+    lock = "requirements.txt", "constraints.txt"
+    for file in ("Makefile", "conf.py", "pyproject.toml", *lock):
         shutil.copy(ROOT / file, project)
     shutil.copy(ROOT / "book" / "references.bib", project / "book")
     for page in (ROOT / "tests" / "small_book").iterdir():
