@@ -30,7 +30,8 @@ from sphinx.writers.html5 import HTML5Translator
 ROOT = Path(__file__).parent
 PACKAGE = ROOT / "code" / "shortcuts"
 REQUIREMENTS = ROOT / "requirements.txt"
-TAGS = {"hide-cell", "remove-cell"}  # what a cell may ask for
+TAGS = {"hide-cell", "remove-cell"}  # what a cell may ask for, and a page
+HEADER = {"file_format", "kernelspec", "language_info", "source_map"}
 NAMES_WITH_POINT = {"4.5", "4.12"}  # the listing and the figure
 logger = logging.getLogger(__name__)
 
@@ -159,8 +160,10 @@ def check_pages(app: Sphinx, env: BuildEnvironment) -> None:
         path = app.outdir.parent / "jupyter_execute" / f"{page}.ipynb"
         cells: list[Any] = []
         if path.exists():
-            cells = nbformat.read(path, as_version=4).cells  # type: ignore[no-untyped-call]
-        cells = [cell for cell in cells if cell.cell_type == "code"]
+            notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+            cells = [c for c in notebook.cells if c.cell_type == "code"]
+            for key in sorted(notebook.metadata.keys() - HEADER):
+                logger.warning("the header has %r", key, location=page)
         source = Path(env.doc2path(page)).read_text(encoding="utf-8")
         if source.count("{code-cell}") != len(cells):
             logger.warning("not every code-cell is a cell", location=page)

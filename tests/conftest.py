@@ -64,6 +64,11 @@ class Build:
         """Return the HTML of a page."""
         return (self.html / f"{name}.html").read_text(encoding="utf-8")
 
+    @property
+    def failed(self) -> bool:
+        """Say whether an example has ended it."""
+        return (self.html.parent / "failure.txt").exists()
+
     def failure(self) -> str:
         """Return the reason that is kept for the end of the log."""
         return (self.html.parent / "failure.txt").read_text(encoding="utf-8")
