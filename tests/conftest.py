@@ -104,7 +104,7 @@ def build_of_the_book(tmp_path_factory: pytest.TempPathFactory) -> Build:
         return found
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def book(build_of_the_book: Build) -> Build:
     """Return the built book, if there is one."""
     if build_of_the_book.status != 0:

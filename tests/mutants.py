@@ -32,7 +32,10 @@ def explanations() -> list[tuple[str, str]]:
     """Return what MUTANTS.md explains: where, and the change as a regex."""
     text = (TESTS / "MUTANTS.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (.*) \| `(.*)` \| .* \|$", text, re.M)
-    return [(where, change.replace(r"\|", "|")) for where, change in rows]
+    return [
+        (where.replace(r"\|", "|"), change.replace(r"\|", "|"))
+        for where, change in rows
+    ]
 
 
 def copy(folder: Path) -> None:

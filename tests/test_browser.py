@@ -83,9 +83,9 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def site(build_of_the_book: Build) -> Iterator[str]:
+def site(book: Build) -> Iterator[str]:
     """Serve the book, and return its address."""
-    handler = partial(Quiet, directory=str(build_of_the_book.html))
+    handler = partial(Quiet, directory=str(book.html))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"

@@ -11,7 +11,13 @@ from torch import nn
 from shortcuts import DeepNeuralNetwork, gradient_means, measure_gradients
 from shortcuts.blocks import Fixup, LayerScale, Residual
 from shortcuts.ensembles import Ensemble
-from shortcuts.figures import Sample, draw_curves, draw_distributions
+from shortcuts.figures import (
+    Points,
+    Sample,
+    draw_curves,
+    draw_distributions,
+    draw_points,
+)
 from shortcuts.mean_field import critical_point, normal_mean, propagate
 from shortcuts.statistics import quantiles
 
@@ -125,6 +131,15 @@ def ensemble(**options: Any) -> Ensemble:
         (
             lambda: draw_curves(X, x_label=""),
             "at least one panel, got none",
+        ),
+        (
+            lambda: draw_points(
+                {"a": Points(INF, INF)},
+                line=("", Points(X, X)),
+                x_label="",
+                y_label="",
+            ),
+            "a finite kind 'a', got 2 of 4 numbers that are infinite or nan",
         ),
         (
             lambda: draw_distributions(Sample("a", INF), x_label=""),

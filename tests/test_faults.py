@@ -175,6 +175,24 @@ def test_an_edited_module_runs_the_examples_again(
     assert "An edited Gaussian" in built.page("sample")
 
 
+@pytest.mark.faults
+def test_a_change_of_prose_runs_its_own_page_alone(
+    small_book: SmallBook,
+) -> None:
+    pages = small_book.project / "book"
+    header = (pages / "sample.md").read_text("utf-8").split("(sample)=")[0]
+    second = f"{header}# Another page\n\n```{{code-cell}}\n1 + 1\n```\n"
+    (pages / "second.md").write_text(second, encoding="utf-8")
+    small_book.edit("book/index.md", "\nsample\n", "\nsample\nsecond\n")
+    assert small_book.build().output.count("Executing notebook using") == 2
+    small_book.edit(
+        "book/second.md", "# Another page\n", "# Another\n\nMore.\n"
+    )
+    built = small_book.build()
+    assert built.output.count("Executing notebook using") == 1
+    assert "More." in built.page("second")
+
+
 @pytest.mark.parametrize(
     ("cell", "name", "value"),
     [

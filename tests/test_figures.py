@@ -1,5 +1,6 @@
 """Figures hold the numbers given, and leave the reader's settings alone."""
 
+import base64
 import math
 import os
 import re
@@ -415,19 +416,35 @@ def test_ranges_say_what_they_cannot_draw() -> None:
     assert np.asarray(bar.get_xdata()).tolist() == pytest.approx([1.1, 2.9])
 
 
+def test_medians_and_marks_are_written_out() -> None:
+    sample = Sample("", torch.tensor([1e6, 1e6, 2.0]), 2)
+    (axes,) = draw_distributions(sample, x_label="").axes
+    assert axes.get_title(loc="right") == "median 1e+06,  2"
+
+
+def test_pixels_of_a_picture_in_a_notebook() -> None:
+    png = base64.b64decode(figure()._repr_mimebundle_()["image/png"])
+    assert int.from_bytes(png[16:20]) == 6.4 * 200  # its header's width
+
+
 # What they look like
 
-MANY = torch.tensor([[1.0, 9.0, 0.0], [2.0, 5.0, 4.0], [3.0, 7.0, 5.0]])
+MANY = torch.tensor([[1.0, 9.0, 0.0], [2.0, 5.0, 0.0], [3.0, 7.0, 5.0]])
 TWO = torch.tensor([0.5, 2.0])
 PICTURES: dict[str, Callable[[], BookFigure]] = {
     "curves": lambda: draw_curves(
-        torch.arange(3),
+        torch.tensor([0, 10, 32]),
         Panel("many", {"a": MANY, "b": MANY + 1}, log=True, guide=3.0),
-        Panel("many", {"a": MANY + 1, "b": MANY + 2}, title="a title"),
+        Panel(
+            "many",
+            {"a": MANY + 1, "b": MANY + 2},
+            title="a title",
+            colours=("green", "purple"),
+        ),
         Panel(
             "one",
             {"c": TWO.new_tensor([1.0, 3.0, 2.0])},
-            {"here": (0, 1)},
+            {"here": (0, 10)},
             expected={"a theory": TWO.new_tensor([1.0, 2.0, 2.0])},
         ),
         x_label="layer",
@@ -453,7 +470,10 @@ PICTURES: dict[str, Callable[[], BookFigure]] = {
         {
             "in": [MANY[:, 0], MANY[:, 1]],
             "out": [1e9 * MANY[:, 0], 1e-9 * MANY[:, 1]],
-            "zero": [0 * MANY[:, 0], MANY[:, 1]],
+            "zero": [MANY[:, 2], MANY[:, 1]],
+            "wide": [torch.tensor([1e-5, 1.0, 1e5]), MANY[:, 0]],
+            "low": [torch.tensor([1e-9, 1e-9, 1e9]), MANY[:, 0]],
+            "edge": [torch.full((3,), 1e-3), torch.full((3,), 1e3)],
         },
         titles=("left", "right"),
         limits=(1e-3, 1e3),
@@ -461,13 +481,14 @@ PICTURES: dict[str, Callable[[], BookFigure]] = {
     "slopes": lambda: draw_slopes(
         "W",
         torch.linspace(-1, 1, 3),
-        torch.tensor([[[1.0, 2.0, 3.0], [4.0, 4.0, 5.0]]]),
-        torch.tensor([[1.0, 0.5]]),
+        torch.tensor([[1.0, 2.0, 3.0], [4.0, 4.0, 5.0]]).repeat(2, 1, 1),
+        torch.tensor([[1.0, 0.5], [0.5, 1.0]]),
     ),
     "networks": lambda: draw_networks(
         Column("plain", SIZES, [False] * 3, GRADIENTS),
         Column("a title", SIZES, [True, True, False], [0.1, 0.0, 1.0]),
         Column("bare", [2, 3], [False]),
+        Column("infinite", [2, 3], [False], [math.inf]),
     ),
 }
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")

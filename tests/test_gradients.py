@@ -516,9 +516,10 @@ def test_gradient_means_shows_that_backward_adds() -> None:
 
 
 def test_a_bias_is_a_bias_by_its_own_name_alone() -> None:
-    model = nn.ModuleDict({"bias_net": nn.Linear(1, 1)})
-    model["bias_net"](torch.ones(1, 1)).sum().backward()
-    assert list(gradient_means(model)) == ["bias_net.weight"]
+    inner = nn.Linear(1, 1)
+    model = nn.Sequential(nn.ModuleDict({"bias_net": inner}))
+    inner(torch.ones(1, 1)).sum().backward()
+    assert list(gradient_means(model)) == ["0.bias_net.weight"]
 
 
 def test_all_that_get_no_gradient_are_named() -> None:
@@ -527,3 +528,11 @@ def test_all_that_get_no_gradient_are_named() -> None:
     words = r"^no gradient reached 1\.weight, 2\.weight: reported as nan$"
     with pytest.warns(UserWarning, match=words):
         gradient_means(model)
+
+
+def test_warnings_point_at_who_asked() -> None:
+    model = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+    model[0](torch.ones(1, 1)).sum().backward()
+    with pytest.warns(UserWarning, match="no gradient reached") as caught:
+        gradient_means(model)
+    assert caught[0].filename == __file__

@@ -173,7 +173,7 @@ def _draw_panel(axes: Axes, x: Tensor, panel: Panel) -> None:
     if not x.is_floating_point():
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     if panel.guide is not None:
-        axes.axhline(panel.guide, color=COLOURS["grey"], ls="-", lw=1)
+        axes.axhline(panel.guide, color=COLOURS["grey"], lw=1)
     for colour, (name, curve) in zip(
         panel.colours, panel.curves.items(), strict=False
     ):
@@ -237,7 +237,7 @@ def draw_distributions(
     edges = np.linspace(low - margin, high + margin, 61)
     with _book_style():
         figure = BookFigure(figsize=(WIDTH, 0.7 + 1.05 * len(samples)))
-        grid = figure.subplots(len(samples), 1, squeeze=False, sharex=True)
+        grid = figure.subplots(len(samples), squeeze=False, sharex=True)
         for axes, sample, logs in zip(grid[:, 0], samples, drawn, strict=True):
             zeros = len(sample.values) - len(logs)
             title = f"{sample.title} ({zeros} are zero)"
@@ -250,7 +250,7 @@ def draw_distributions(
             style = {"fill": True, "color": COLOURS["blue"], "alpha": 0.45}
             axes.stairs(counts, 10**edges, **style)
             median = quantiles(sample.values, (0.5,)).item()
-            axes.axvline(median, color=COLOURS["blue"], ls="-")
+            axes.axvline(median, color=COLOURS["blue"])
             said = f"median {_short(median)}"
             if sample.mark is not None:
                 value = sample.values[sample.mark].item()
@@ -324,13 +324,11 @@ def draw_points(
         axes = figure.subplots()
         if guide is not None:
             for grey_line in (axes.axvline, axes.axhline):
-                grey_line(guide, color=COLOURS["grey"], ls="-", lw=1)
+                grey_line(guide, color=COLOURS["grey"], lw=1)
         name, ends = line
         axes.plot(*ends, label=name, **THEORY)
         for marker, (kind, dots) in zip(markers, points.items(), strict=False):
-            axes.plot(
-                *dots, marker, label=kind, ls="none", ms=7, mfc="none", mew=1.8
-            )
+            axes.plot(*dots, marker, label=kind, ms=7, mfc="none", mew=1.8)
         axes.set(xlabel=x_label, ylabel=y_label, xscale="log", yscale="log")
         axes.legend()
     return figure
@@ -370,7 +368,7 @@ def draw_ranges(
                 xscale="log", xlim=limits, xticks=[limits[0], 1, limits[1]]
             )
             axes.set_title(title, fontsize=10)
-            axes.axvline(1, color=COLOURS["grey"], ls="-", lw=1)
+            axes.axvline(1, color=COLOURS["grey"], lw=1)
             for place, samples in enumerate(rows.values()):
                 ends = quantiles(samples[i], (0.05, 0.5, 0.95)).tolist()
                 if limits[0] <= ends[1] <= limits[1]:
