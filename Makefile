@@ -7,9 +7,10 @@ SPHINX := $(RUN) sphinx -c . -T -j auto
 # Nothing that the caller has set changes what Python does or where it looks.
 export LC_ALL := C
 export PYTHONUTF8 := 1
-unexport PYTHONDEVMODE PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONWARNINGS
+unexport PYTEST_ADDOPTS PYTHONDEVMODE PYTHONHOME PYTHONOPTIMIZE PYTHONPATH \
+  PYTHONSTARTUP PYTHONWARNINGS
 .DELETE_ON_ERROR:
-.PHONY: help html test lint faults mutants browser bench live linkcheck picture lock clean
+.PHONY: help html test faults mutants browser lint bench live linkcheck picture lock clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -19,14 +20,16 @@ help:  ## say what there is
 html: $(VENV)/ready  ## run every example of the book and write _build/html
 	@mkdir -p "$(BUILD)" && rm -rf "$(BUILD)/html"
 	@new=$$(mktemp -d "$(BUILD)/building.XXXXXX") && \
-	trap 'rm -rf "$$new"' EXIT && trap 'exit 1' HUP INT TERM && \
+	trap 'rm -rf "$$new"' EXIT && trap 'exit 1' HUP INT QUIT TERM && \
 	if $(SPHINX) -W -d "$$new/doctrees" book "$$new/html"; then \
-	  rm -rf "$(BUILD)/html" && mv "$$new/html" "$(BUILD)"; \
+	  rm -rf "$(BUILD)/html"; \
+	  mv "$$new/html" "$(BUILD)" || { rm -rf "$(BUILD)/html"; \
+	    mv "$$new/html" "$(BUILD)"; } && \
+	  echo "Every example ran. Open $(BUILD)/html/index.html"; \
 	else \
 	  cat "$$new/failure.txt" 2>/dev/null; \
 	  echo "No book: the page, the cell and the reason stand above." >&2; exit 1; \
 	fi
-	@echo "Every example ran. Open $(BUILD)/html/index.html"
 
 test: lint  ## check the package and the book, in a browser too
 	$(RUN) pytest -n auto --dist loadfile
@@ -53,11 +56,11 @@ bench: $(VENV)/ready  ## time ensembles and builds of the book, as ratios
 	PYTHONPATH=code:tests OMP_NUM_THREADS=1 $(RUN) tests.bench
 
 live: $(VENV)/ready  ## show the book while you write, rebuilt at each change
-	$(RUN) sphinx_autobuild -c . -T -j auto -d $(BUILD)/live/doctrees \
-	  --watch code --watch conf.py book $(BUILD)/live/html
+	$(RUN) sphinx_autobuild -c . -T -j auto -d "$(BUILD)/live/doctrees" \
+	  --watch code --watch conf.py book "$(BUILD)/live/html"
 
 linkcheck: $(VENV)/ready  ## ask every outside link of the book (needs a network)
-	$(SPHINX) -b linkcheck -d $(BUILD)/links/doctrees book $(BUILD)/links/report
+	$(SPHINX) -b linkcheck -d "$(BUILD)/links/doctrees" book "$(BUILD)/links/report"
 
 picture: html  ## draw the picture of the README anew, from the landing page
 	sed 's/ <metadata>/ <rect width="100%" height="100%" fill="white"\/>&/' \
@@ -70,7 +73,7 @@ lock: $(VENV)/ready  ## write constraints.txt anew from requirements.txt
 	  --no-annotate --no-header requirements.txt -o constraints.txt
 
 clean:  ## remove all that was built, but not .venv
-	rm -rf $(BUILD) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf "$(BUILD)" .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # Set-up: the oldest Python that will do, the module venv, then the exact versions.
 $(VENV)/ready: requirements.txt constraints.txt
@@ -81,9 +84,12 @@ $(VENV)/ready: requirements.txt constraints.txt
 	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "$(PYTHON) has no module venv; on Debian and Ubuntu:" \
 	    "apt install python3-venv" >&2; exit 1; }
-	@mkdir $(VENV).setup || { echo "Is another make setting up $(VENV)?" \
-	  "Wait for it; if there is none: rmdir $(VENV).setup" >&2; exit 1; }
-	@trap 'rmdir $(VENV).setup' EXIT && trap 'exit 1' HUP INT TERM && \
+	@case "$$(ls -A $(VENV) 2>/dev/null)" in ""|*pyvenv.cfg*) ;; *) \
+	  echo "$(VENV) is there, and no virtual environment: name another." >&2; exit 1; esac
+	@mkdir -p $(dir $(VENV)) && mkdir $(VENV).setup || { \
+	  echo "Is another make setting up $(VENV)?" \
+	  "Wait for it; if there is none: rmdir $(VENV).setup" >&2; exit 1; }; \
+	trap 'rmdir $(VENV).setup' EXIT && trap 'exit 1' HUP INT QUIT TERM && \
 	"$(PYTHON)" -m venv --clear $(VENV) && \
 	$(RUN) pip install --disable-pip-version-check -r requirements.txt -c constraints.txt && \
 	touch $@

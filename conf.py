@@ -8,6 +8,7 @@ import hashlib
 import os
 import platform
 import re
+import shutil
 from collections.abc import Iterator
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -31,7 +32,9 @@ ROOT = Path(__file__).parent
 PACKAGE = ROOT / "code" / "shortcuts"
 REQUIREMENTS = ROOT / "requirements.txt"
 TAGS = {"hide-cell", "remove-cell"}  # what a cell may ask for, and a page
+OPTIONS = {"tags", "mystnb", "figure", "image"}
 HEADER = {"file_format", "kernelspec", "language_info", "source_map"}
+CELL_PARTS = {"cell_input", "cell_output"}
 NAMES_WITH_POINT = {"4.5", "4.12"}  # the listing and the figure
 logger = logging.getLogger(__name__)
 
@@ -41,6 +44,7 @@ author = "The authors of Shortcut Connections, Measured"
 copyright = "2026, the authors; text CC BY 4.0, code MIT"  # noqa: A001
 version = release = "0.1.0"
 language = "en"
+source_suffix = {".md": "myst-nb"}
 extensions = ["myst_nb", "sphinx_copybutton", "sphinxcontrib.bibtex"]
 nitpicky = True
 numfig = True
@@ -60,12 +64,20 @@ nb_code_prompt_show = "Solution"  # nothing but solutions is folded
 nb_code_prompt_hide = "Solution"
 
 # The kernels take the package from here and one thread each (tensors are tiny,
-# and more threads cost time). Nothing that the caller has set reaches them: it
-# could switch off assertions or warnings, or put another kernel in their
-# place. Nor must a cell wait for matplotlib's first look at all fonts, and say
-# so on stderr: the import above has it done before.
+# and more threads cost time). What the caller has set for Python or Jupyter
+# does not reach them: it could switch off assertions or warnings, or put
+# another kernel or module in their place. Nor must a cell wait for
+# matplotlib's first look at all fonts, and say so on stderr: the import above
+# has it done before.
+for name in (
+    "PYTHONSTARTUP",
+    "PYTHONPYCACHEPREFIX",
+    "SOURCE_DATE_EPOCH",  # would set the year of the copyright
+):
+    os.environ.pop(name, None)
 os.environ |= {
     "PYTHONPATH": str(PACKAGE.parent),
+    "PYTHONDONTWRITEBYTECODE": "1",  # nor anything compiled of the package
     "OMP_NUM_THREADS": "1",
     "PYTHONOPTIMIZE": "",
     "PYTHONWARNINGS": "",
@@ -164,6 +176,8 @@ def check_pages(app: Sphinx, env: BuildEnvironment) -> None:
             cells = [c for c in notebook.cells if c.cell_type == "code"]
             for key in sorted(notebook.metadata.keys() - HEADER):
                 logger.warning("the header has %r", key, location=page)
+        if "orphan" in env.metadata[page]:
+            logger.warning("no page may be an orphan", location=page)
         source = Path(env.doc2path(page)).read_text(encoding="utf-8")
         if source.count("{code-cell}") != len(cells):
             logger.warning("not every code-cell is a cell", location=page)
@@ -174,16 +188,30 @@ def check_pages(app: Sphinx, env: BuildEnvironment) -> None:
 
 
 def faults_of_text(page: nodes.document) -> Iterator[str]:
-    """Yield images without alt text, and numbers that no run has given."""
+    """Yield what no cell has run or drawn, and no reader can check."""
+    for block in page.findall(nodes.literal_block):
+        if "source" not in block and not is_part_of_cell(block):
+            yield f"code is shown that is not run: {block.astext()}"
+    for raw in page.findall(nodes.raw):
+        yield f"raw markup: {raw.astext()}"
     images = [*page.findall(nodes.image)]
     for image in images:
         if not image.get("alt"):
             yield f"an image has no alt text: {image['uri']}"
     texts = [t for t in page.findall(nodes.Text) if not is_code_or_run(t)]
     for text in [*texts, *(image.get("alt", "") for image in images)]:
-        typed = {*re.findall(r"\d+\.\d+", text)} - NAMES_WITH_POINT
+        typed = {*re.findall(r"\d*\.\d+|\de-?\d", text)} - NAMES_WITH_POINT
         if typed:
             yield f"numbers are typed, not run, {sorted(typed)} in: {text}"
+
+
+def is_part_of_cell(node: nodes.Node | None) -> bool:
+    """Say whether a cell holds a node, as its code or as an output."""
+    while node is not None:
+        if CELL_PARTS & {*getattr(node, "attributes", {}).get("classes", ())}:
+            return True
+        node = node.parent
+    return False
 
 
 def is_code_or_run(text: nodes.Text) -> bool:
@@ -197,6 +225,9 @@ def faults_of_cell(cell: Any) -> Iterator[str]:
     """Yield what a cell did, or did not do, that no cell may."""
     for tag in sorted({*cell.metadata.get("tags", ())} - TAGS):
         yield f"the unknown tag {tag!r}"
+    options = {*cell.metadata, *cell.metadata.get("mystnb", ())}
+    for option in sorted(options - OPTIONS):
+        yield f"the unknown option {option!r}"
     if cell.execution_count is None:
         yield "no run"
     try:
@@ -252,6 +283,7 @@ def visit_citation(self: HTML5Translator, node: nodes.citation) -> None:
 def setup(app: Sphinx) -> None:
     """Register what is the book's own."""
     check_versions()
+    shutil.rmtree(PACKAGE / "__pycache__", ignore_errors=True)
     os.environ["IPYTHONDIR"] = str(app.doctreedir / "ipython")
     BookParser.failure = app.outdir.parent / "failure.txt"
     BookParser.failure.unlink(missing_ok=True)

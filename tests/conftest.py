@@ -133,10 +133,12 @@ class SmallBook:
         self, *options: str, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run its tests, as `make test` does."""
+        kept = {k: v for k, v in os.environ.items() if "PYTEST" not in k}
+        own = f"--basetemp={self.project / 'tests-of-its-own'}"
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:xdist", *options],
+            [sys.executable, "-m", "pytest", "-p", "no:xdist", own, *options],
             cwd=self.project,
-            env=os.environ | {"NO_COLOR": "1"} | environment,
+            env=kept | {"NO_COLOR": "1"} | environment,
             capture_output=True,
             text=True,
         )
@@ -169,7 +171,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     table: dict[str, dict[str, str]] = {}
     for outcome in ("passed", "failed", "error"):
         for report in terminalreporter.getreports(outcome):
-            test, _, case = report.nodeid.split("::")[1].partition("[")
+            test, _, case = report.nodeid.partition("::")[2].partition("[")
             row = table.setdefault(case[:-1] if test in sides else test, {})
             row[sides.get(test, "build")] = outcome
     write = terminalreporter.write_line

@@ -86,7 +86,9 @@ def main() -> None:
         mutmut(folder, "run", "--max-children", str(os.cpu_count()))
         results = mutmut(folder, "results", "--all", "true")
         states = re.findall(r"^\s+shortcuts\.(\S+): (.*)$", results, re.M)
-        survivors = [mutant for mutant, state in states if state == "survived"]
+        survivors = [m for m, s in states if s not in ("killed", "timeout")]
+        if not states:
+            sys.exit("mutmut has run no mutant")
         print(
             f"{len(states) - len(survivors)} of {len(states)} mutants killed, "
             f"{len(survivors)} survived"

@@ -5,6 +5,7 @@ of `make test`; `make faults` puts in all of them.
 """
 
 import os
+import py_compile
 import re
 import shutil
 import signal
@@ -176,6 +177,22 @@ def test_an_edited_module_runs_the_examples_again(
 
 
 @pytest.mark.faults
+def test_compiled_code_of_another_time_is_not_used(
+    small_book: SmallBook,
+) -> None:
+    module = small_book.project / "code" / "shortcuts" / "activations.py"
+    replace_a_cell(
+        small_book, "import shortcuts\nprint(shortcuts.GELU.__doc__)"
+    )
+    py_compile.compile(str(module))
+    written = module.stat()
+    file = "code/shortcuts/activations.py"
+    small_book.edit(file, '"""The Gaussian', '"""THE Gaussian')
+    os.utime(module, (written.st_atime, written.st_mtime))
+    assert "THE Gaussian" in small_book.build().page("sample")
+
+
+@pytest.mark.faults
 def test_a_change_of_prose_runs_its_own_page_alone(
     small_book: SmallBook,
 ) -> None:
@@ -198,23 +215,30 @@ def test_a_change_of_prose_runs_its_own_page_alone(
     [
         ("assert 1 + 1 == 3", "PYTHONOPTIMIZE", "1"),
         ("import warnings; warnings.warn('oh')", "PYTHONWARNINGS", "ignore"),
+        ("import warnings; warnings.warn('oh')", "PYTHONSTARTUP", "quiet.py"),
     ],
 )
 def test_the_caller_cannot_switch_checks_off(
     small_book: SmallBook, cell: str, name: str, value: str
 ) -> None:
     replace_a_cell(small_book, cell)
+    if value == "quiet.py":
+        quiet = small_book.project / value
+        quiet.write_text("import warnings; warnings.simplefilter('ignore')")
+        value = str(quiet)
     built = small_book.build(**{name: value})
     assert built.status != 0
     assert cell in built.warnings
 
 
 def test_the_kernel_takes_the_package_beside_the_book(
-    small_book: SmallBook,
+    small_book: SmallBook, tmp_path: Path
 ) -> None:
     replace_a_cell(small_book, "import shortcuts\nprint(shortcuts.__file__)")
+    other = shutil.copytree(small_book.project / "code", tmp_path / "other")
     module = small_book.project / "code" / "shortcuts" / "__init__.py"
-    assert str(module) in small_book.build().page("sample")
+    built = small_book.build(PYTHONPATH=str(other))
+    assert str(module) in built.page("sample")
 
 
 SILENT = """
@@ -346,7 +370,7 @@ ELSEWHERE = {
     "LANG": "tr_TR.UTF-8",
     "LC_ALL": "tr_TR.UTF-8",
     "PYTHONHASHSEED": "1",
-    "SOURCE_DATE_EPOCH": "0",
+    "SOURCE_DATE_EPOCH": "1",
     "TZ": "Pacific/Kiritimati",
 }
 
