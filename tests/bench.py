@@ -137,8 +137,11 @@ def builds() -> None:
         ):
             if path is not None:
                 text = path.read_text(encoding="utf-8")
+                assert old in text
                 path.write_text(text.replace(old, new, 1), encoding="utf-8")
             wall, built = seconds_of_build(project)
+            # Without their examples the pages are refused, and yet written.
+            assert (built.status == 0) == (new != '"off"'), built.output
             ran = built.output.count("Executing notebook using")
             print(f"{what:<42}{wall / floor:6.2f}{ran:12}")
     print("\nshare of the CPU time, run alone:")
