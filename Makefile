@@ -34,10 +34,10 @@ html: $(VENV)/ready  ## run every example of the book and write _build/html
 test: lint  ## check the package and the book, in a browser too
 	$(RUN) pytest -n auto --dist loadfile
 
-faults: $(VENV)/ready  ## put in every fault of tests/FAULTS.md (half an hour)
+faults: $(VENV)/ready  ## put in every fault of tests/FAULTS.md (twenty minutes)
 	$(RUN) pytest -n auto -m "" tests/test_faults.py
 
-mutants: $(VENV)/ready  ## change the package in every small way (half an hour)
+mutants: $(VENV)/ready  ## change the package in every small way (twenty minutes)
 	$(RUN) tests.mutants
 
 browser: $(VENV)/ready  ## install Chromium for the tests, if there is no such browser
