@@ -473,10 +473,12 @@ PICTURES: dict[str, Callable[[], BookFigure]] = {
             "zero": [MANY[:, 2], MANY[:, 1]],
             "wide": [torch.tensor([1e-5, 1.0, 1e5]), MANY[:, 0]],
             "low": [torch.tensor([1e-9, 1e-9, 1e9]), MANY[:, 0]],
-            "edge": [torch.full((3,), 1e-3), torch.full((3,), 1e3)],
+            "edge": [
+                torch.full((3,), end).double() for end in (2**-10, 2**10)
+            ],
         },
         titles=("left", "right"),
-        limits=(1e-3, 1e3),
+        limits=(2**-10, 2**10),
     ),
     "slopes": lambda: draw_slopes(
         "W",
