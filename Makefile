@@ -37,7 +37,7 @@ test: lint  ## check the package and the book, in a browser too
 faults: $(VENV)/ready  ## put in every fault of tests/FAULTS.md (twenty minutes)
 	$(RUN) pytest -n auto -m "" tests/test_faults.py
 
-mutants: $(VENV)/ready  ## change the package in every small way (twenty minutes)
+mutants: $(VENV)/ready  ## change the package in every small way (an hour)
 	$(RUN) tests.mutants
 
 browser: $(VENV)/ready  ## install Chromium for the tests, if there is no such browser
@@ -64,7 +64,7 @@ linkcheck: $(VENV)/ready  ## ask every outside link of the book (needs a network
 
 picture: html  ## draw the picture of the README anew, from the landing page
 	sed 's/ <metadata>/ <rect width="100%" height="100%" fill="white"\/>&/' \
-	  $(BUILD)/html/$$(sed -n 's/.*src="\(_images[^"]*\)".*/\1/p' $(BUILD)/html/index.html) \
+	  "$(BUILD)"/html/$$(sed -n 's/.*src="\(_images[^"]*\)".*/\1/p' "$(BUILD)"/html/index.html) \
 	  > .github/figure-4-12.svg
 
 lock: $(VENV)/ready  ## write constraints.txt anew from requirements.txt

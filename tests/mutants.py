@@ -1,4 +1,4 @@
-"""Change the package in every small way there is: `make mutants`.
+"""Change the package in every small way mutmut knows: `make mutants`.
 
 A copy of the project is given to mutmut, which changes one thing at a time and
 runs the tests that reach it. A change that no test notices survives; each

@@ -451,7 +451,11 @@ PICTURES: dict[str, Callable[[], BookFigure]] = {
         columns=2,
     ),
     "curves-one": lambda: draw_curves(
-        TWO, Panel("y", {"a": TWO, "b": 2 * TWO}), x_label="x", share_y=True
+        TWO,
+        Panel("y", {"a": TWO, "b": 2 * TWO}),
+        Panel("z", {"a": 9 * TWO}),
+        x_label="x",
+        share_y=True,
     ),
     "distributions": lambda: draw_distributions(
         Sample("first", torch.linspace(0.0, 900.0, 50), 20),
