@@ -1,6 +1,7 @@
 """Many networks at once against a loop over single ones, layer by layer."""
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import tqdm
 from torch import Tensor, nn
 from torch.func import jacrev, vmap
 from torch.nn import functional
@@ -356,11 +358,18 @@ def test_when_the_bar_is_shown(
         given.update(options)
         return chunks
 
-    monkeypatch.setattr(ensembles, "tqdm", bar)
+    monkeypatch.setattr(tqdm, "tqdm", bar)
     ensemble = Ensemble(SIZES, True, seeds=range(3))
     list(getattr(ensemble, method)(X, progress=progress))
     assert (given["disable"], given["delay"]) == (disable, delay)
     assert not given["leave"]
+
+
+def test_no_bar_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ensemble = Ensemble(SIZES, True, seeds=range(3))
+    expected = ensemble.measure(X)
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    assert same(ensemble.measure(X, progress=True), expected)
 
 
 def test_chunks_hold_the_target(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,8 @@ from functools import partial
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.integrate import quad
 from torch import Tensor, nn
 
@@ -15,8 +17,31 @@ from shortcuts.mean_field import (
     critical_point,
     normal_mean,
     propagate,
+    root,
     slope,
 )
+
+
+@given(st.floats(-5, 5), st.sampled_from([-1, 1]))
+def test_a_root_to_the_last_digit(place: float, sign: int) -> None:
+    def cubic(x: float) -> float:
+        return sign * ((x - place) ** 3 + x - place)
+
+    found = root(cubic, -7.0, 6.0)
+    assert found == pytest.approx(place, rel=1e-15, abs=1e-300)
+
+
+def test_roots_at_the_ends_and_where_a_sign_jumps() -> None:
+    assert root(lambda x: x, 0.0, 3.0) == 0
+    assert root(lambda x: x - 3, 0.0, 3.0) == 3
+    assert root(lambda x: -1.0 if x < 2 else 1.0, 0.0, 3.0) == 2
+
+
+@pytest.mark.parametrize("value", [1.0, -2.0, math.nan])
+def test_no_root(value: float) -> None:
+    words = f"a change of sign between 0.0 and 3.0, got {value:.3g} and"
+    with pytest.raises(ValueError, match=words):
+        root(lambda x: value, 0.0, 3.0)
 
 
 @pytest.mark.parametrize("variance", [0.0, 1e-8, 0.3, 1.0, 7.0])

@@ -17,7 +17,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from tqdm import tqdm
 
 from shortcuts.activations import GELU
 from shortcuts.checks import (
@@ -260,13 +259,7 @@ class Ensemble:
         states = 6 * len(x) * sum(self.layer_sizes)
         step = max(1, NUMBERS_AT_ONCE // (3 * self._parameters() + states))
         overflowed = 0
-        for start in tqdm(
-            range(0, len(self.seeds), step),
-            disable=None if progress is None else not progress,
-            delay=1 if progress is None else 0,
-            leave=False,
-            unit="chunk",
-        ):
+        for start in _with_bar(range(0, len(self.seeds), step), progress):
             seeds = self.seeds[start : start + step]
             with torch.inference_mode(False), torch.enable_grad():
                 h = x.clone().requires_grad_().expand(len(seeds), -1, -1)
@@ -316,6 +309,22 @@ class _Pass(NamedTuple):
     inputs: list[Tensor]  # of the Linears; h, unless an option says otherwise
     zs: list[Tensor]  # the Linears' outputs
     outputs: Tensor
+
+
+def _with_bar(starts: range, progress: bool | None) -> Iterable[int]:
+    """Show a progress bar, if tqdm is installed."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return starts
+    bar: Iterable[int] = tqdm(
+        starts,
+        disable=None if progress is None else not progress,
+        delay=1 if progress is None else 0,
+        leave=False,
+        unit="chunk",
+    )
+    return bar
 
 
 def _as_nn_linear(u: Tensor, n_in: int) -> Tensor:

@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from scipy.optimize import brentq
 from torch import Tensor
 
 from shortcuts.checks import check_finite, checked_number, checked_whole
@@ -56,6 +55,29 @@ def slope(activation: Function) -> Function:
             return torch.autograd.grad(activation(z).sum(), z)[0]
 
     return derivative
+
+
+def root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Return where a function changes its sign, to the last digit.
+
+    Raises:
+        ValueError: if it has the same sign at both ends, or is nan there.
+    """
+    ends = function(low), function(high)
+    if not ends[0] * ends[1] <= 0:
+        raise ValueError(
+            f"expected a change of sign between {low} and {high}, got "
+            f"{ends[0]:.3g} and {ends[1]:.3g}"
+        )
+    if ends[0] == 0:
+        return low
+    sign = math.copysign(1, ends[0])
+    while low < (middle := (low + high) / 2) < high:
+        if sign * function(middle) > 0:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 class Signal(NamedTuple):
@@ -146,9 +168,10 @@ def critical_point(
     nowhere = ValueError(
         f"expected a critical variance between {low} and {high}, found none"
     )
-    if not change(low) * change(high) <= 0:  # nor where one of them is nan
-        raise nowhere
-    variance = brentq(change, low, high)
+    try:
+        variance = root(change, low, high)
+    except ValueError:
+        raise nowhere from None
     c_w = needed_c_w(variance)
     c_b = variance - c_w * normal_mean(lambda z: activation(z) ** 2, variance)
     if c_b < 0:
