@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -21,6 +22,7 @@ from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 from jupyter_client.manager import KernelManager
 from myst_nb.sphinx_ import Parser
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ConfigError
@@ -31,6 +33,8 @@ from sphinx.writers.html5 import HTML5Translator
 ROOT = Path(__file__).parent
 PACKAGE = ROOT / "code" / "shortcuts"
 REQUIREMENTS = ROOT / "requirements.txt"
+sys.path[:0] = [str(PACKAGE.parent), str(ROOT / "book" / "_ext")]
+sys.dont_write_bytecode = True
 TAGS = {"hide-cell", "remove-cell"}  # what a cell may ask for, and a page
 OPTIONS = {"tags", "mystnb", "figure", "image"}
 HEADER = {"file_format", "kernelspec", "language_info", "source_map"}
@@ -45,8 +49,32 @@ copyright = "2026, the authors; text CC BY 4.0, code MIT"  # noqa: A001
 version = release = "0.1.0"
 language = "en"
 source_suffix = {".md": "myst-nb"}
-extensions = ["myst_nb", "sphinx_copybutton", "sphinxcontrib.bibtex"]
+exclude_patterns = ["_*"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinxcontrib.bibtex",
+    "sphinxext.opengraph",
+    # The book's own
+    *("folds", "exercises", "listing", "claims", "facts", "takeaway", "pages"),
+]
 nitpicky = True
+nitpick_ignore_regex = [
+    # These have no inventory here that needs no network.
+    ("py:.*", r"(collections|contextlib|jaxtyping|matplotlib|numbers)\..*"),
+]
+autodoc_member_order = "bysource"
+add_function_parentheses = False
+python_maximum_signature_line_length = 60
+intersphinx_mapping = {
+    "torch": (
+        f"https://docs.pytorch.org/docs/{installed('torch')[:4]}/",
+        "torch.inv",
+    )
+}
 numfig = True
 bibtex_bibfiles = ["book/references.bib"]
 bibtex_reference_style = "author_year"
@@ -98,9 +126,18 @@ html_css_files = ["book.css"]
 html_favicon = "book/_static/favicon.svg"
 html_math_renderer = "mathml"
 html_context = {"default_mode": "auto"}
+
+# Where the book stands, if anyone knows: with an address pages name it, a
+# sitemap lists them, and notebooks install the package from there.
+html_baseurl = ogp_site_url = os.environ.get("BOOK_URL", "")
+ogp_social_cards = {"line_color": "#0072b2", "site_url": html_baseurl}
+ogp_enable_meta_description = True
+if html_baseurl:
+    extensions.append("sphinx_sitemap")
+    sitemap_url_scheme = "{link}"
 html_theme_options = {"navbar_persistent": [], "show_toc_level": 2}
 html_show_sourcelink = False
-copybutton_selector = "div.cell_input pre"
+copybutton_selector = "div.cell_input pre, .whole-listing pre"
 copybutton_exclude = ".linenos, .gp, .go"
 
 
@@ -216,9 +253,16 @@ def is_part_of_cell(node: nodes.Node | None) -> bool:
 
 def is_code_or_run(text: nodes.Text) -> bool:
     """Say whether a text was written by a machine, or for one."""
-    kinds = (nodes.literal, nodes.literal_block, nodes.math, nodes.math_block)
+    kinds = (nodes.literal, nodes.FixedTextElement, nodes.math)
     node = text.parent
-    return isinstance(node, kinds) or "pasted-text" in node["classes"]
+    if isinstance(node, kinds) or "pasted-text" in node["classes"]:
+        return True
+    # The reference shows what stands in the code, where examples are run.
+    while node is not None:
+        if isinstance(node, addnodes.desc) or ":docstring of " in str(node.source):
+            return True
+        node = node.parent
+    return False
 
 
 def faults_of_cell(cell: Any) -> Iterator[str]:
@@ -284,7 +328,6 @@ def setup(app: Sphinx) -> None:
     """Register what is the book's own."""
     check_versions()
     shutil.rmtree(PACKAGE / "__pycache__", ignore_errors=True)
-    os.environ["IPYTHONDIR"] = str(app.doctreedir / "ipython")
     BookParser.failure = app.outdir.parent / "failure.txt"
     BookParser.failure.unlink(missing_ok=True)
     app.add_source_parser(BookParser, override=True)

@@ -21,6 +21,12 @@ class GELU(nn.Module):
 
     Raises:
         ValueError: for any other ``approximate``.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts import GELU
+        >>> GELU()(torch.tensor([-1.0, 0.0, 1.0]))
+        tensor([-0.1588,  0.0000,  0.8412])
     """
 
     def __init__(self, approximate: str = "tanh") -> None:

@@ -23,6 +23,14 @@ class Block(nn.Module):
 
     Raises:
         TypeError: if the branch is no module.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from shortcuts.blocks import Block
+        >>> Block(nn.Linear(3, 2)).run(torch.ones(3))
+        Traceback (most recent call last):
+        ValueError: expected a branch that keeps the shape (3,), got (2,)
     """
 
     def __init__(self, branch: nn.Module) -> None:
@@ -59,6 +67,13 @@ class Residual(Block):
     A scale of 1 is equation (1) of He et al. (2016), arXiv:1512.03385; one
     over the square root of the number of blocks keeps the stream from growing
     with depth, as in Hayou et al. (2021), arXiv:2010.12859.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from shortcuts.blocks import Residual
+        >>> Residual(nn.ReLU(), scale=0.5)(torch.tensor([-1.0, 1.0]))
+        tensor([-1.0000,  1.5000])
     """
 
     def __init__(self, branch: nn.Module, scale: float = 1.0) -> None:
@@ -81,6 +96,14 @@ class SkipInit(Block):
         branch: what the shortcut bypasses.
         alpha: where the learned number starts.
 
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from shortcuts.blocks import SkipInit
+        >>> block = SkipInit(nn.ReLU(), alpha=0.5)
+        >>> block(torch.tensor([-1.0, 1.0])).tolist()
+        [-1.0, 1.5]
+
     Source: De and Smith (2020), arXiv:2002.10444.
     """
 
@@ -95,6 +118,13 @@ class SkipInit(Block):
 
 class ReZero(SkipInit):
     """:class:`SkipInit` that starts at zero: at first the block does nothing.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from shortcuts.blocks import ReZero
+        >>> ReZero(nn.Linear(2, 2))(torch.tensor([-1.0, 1.0])).tolist()
+        [-1.0, 1.0]
 
     Source: Bachlechner et al. (2021), arXiv:2003.04887.
     """
@@ -111,6 +141,14 @@ class LayerScale(Block):
         features: the size of the stream.
         epsilon: where all of ``gamma`` starts. The paper takes 0.1 for up to
             18 blocks, 1e-5 for 24, and 1e-6 for more.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from shortcuts.blocks import LayerScale
+        >>> block = LayerScale(nn.ReLU(), features=2)
+        >>> block(torch.tensor([-1.0, 1.0])).detach()
+        tensor([-1.0000,  1.1000])
 
     Source: Touvron et al. (2021), arXiv:2103.17239.
     """
@@ -129,6 +167,14 @@ class LayerScale(Block):
 
 class PreNorm(Block):
     """``h + branch(LayerNorm(h))``: the branch sees a stream of one size.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from shortcuts.blocks import PreNorm
+        >>> h = torch.tensor([0.0, 0.0, 300.0])
+        >>> (PreNorm(nn.Identity(), features=3)(h) - h).detach()
+        tensor([-0.7071, -0.7071,  1.4142])
 
     Source: the Transformer block that Xiong et al. (2020), arXiv:2002.04745,
     call Pre-LN.
@@ -161,6 +207,13 @@ class Fixup(nn.Module):
     Raises:
         TypeError: if the depth is no whole number.
         ValueError: if it is below 1.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.blocks import Fixup
+        >>> block = Fixup(features=3, depth=10)
+        >>> block(torch.tensor([1.0, 0.0, -1.0])).tolist()
+        [1.0, 0.0, -1.0]
 
     Source: Zhang, Dauphin and Ma (2019), arXiv:1901.09321, with m = 2 layers
     in a branch, so that their factor ``depth ** (-1 / (2m - 2))`` of the
@@ -201,6 +254,14 @@ class Highway(Block):
         branch: what the gate lets in.
         features: the size of the stream.
         bias: where ``b`` starts; the lower, the more of ``h`` is carried on.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from shortcuts.blocks import Highway
+        >>> block = Highway(nn.ReLU(), features=2, bias=-100.0)
+        >>> block(torch.tensor([-1.0, 1.0])).tolist()
+        [-1.0, 1.0]
 
     Source: Srivastava, Greff and Schmidhuber (2015), arXiv:1505.00387.
     """

@@ -40,16 +40,24 @@ class Lenses(NamedTuple):
 
     ``h_l`` is what layer ``l`` takes from the stream, ``z_l`` the output of
     its Linear, and ``y`` the network's output.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.ensembles import Ensemble
+        >>> networks = Ensemble([3, 3, 1], True, seeds=range(100))
+        >>> lenses = networks.measure(torch.tensor([[1.0, 0.0, -1.0]]))
+        >>> lenses.activations.mean(dim=0)
+        tensor([0.6667, 0.7402])
     """
 
     activations: Float[Tensor, "networks layers"]
-    """mean |h_l|, over samples and units."""
+    """``mean |h_l|``, over samples and units."""
 
     deltas: Float[Tensor, "networks layers"]
-    """mean |dL/dz_l|, over samples and units."""
+    """``mean |dL/dz_l|``, over samples and units."""
 
     gradients: Float[Tensor, "networks layers"]
-    """mean |dL/dW_l|, which listing 4.5 prints."""
+    """``mean |dL/dW_l|``, which listing 4.5 prints."""
 
     jacobians: Float[Tensor, "networks layers"]
     """Frobenius norm of dy/dh_l, root mean square over samples; no loss."""
@@ -59,7 +67,15 @@ class Lenses(NamedTuple):
 
 
 class Linear(NamedTuple):
-    """One Linear of each network."""
+    """One Linear of each network.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.ensembles import Linear
+        >>> linear = Linear(torch.ones(10, 2, 3), torch.zeros(10, 1, 2))
+        >>> (torch.ones(4, 3) @ linear.weight.mT + linear.bias).shape
+        torch.Size([10, 4, 2])
+    """
 
     weight: Float[Tensor, "networks n_out n_in"]
     bias: Float[Tensor, "networks 1 n_out"]
@@ -75,11 +91,11 @@ class Ensemble:
     again determined by its seed alone.
 
     Args:
-        layer_sizes: as of :class:`DeepNeuralNetwork`.
+        layer_sizes: as of :class:`~shortcuts.networks.DeepNeuralNetwork`.
         use_shortcut: as there. If no layer can have one, a warning says so.
         seeds: one for each network, such as ``range(10_000)``.
-        activation: as of :class:`DeepNeuralNetwork`; what it makes has to work
-            on each number alone, without randomness, and not in place.
+        activation: as there; what it makes has to work on each number alone,
+            without randomness, and not in place.
         variances: if not given, weights and biases are drawn as ``nn.Linear``
             does, uniformly, with variance ``1 / (3 n_in)``. A pair ``(c_w,
             c_b)`` draws weights from a normal distribution of variance ``c_w /
@@ -92,11 +108,19 @@ class Ensemble:
         branch_scale: what the layer that it bypasses is multiplied by.
 
     Raises:
-        TypeError: for what :class:`DeepNeuralNetwork` refuses, and for options
-            of another type than above.
+        TypeError: for what that refuses, and for options of another type than
+            above.
         ValueError: for what it refuses, for no seeds, for numbers that are not
             finite or, as variances, negative, and for an activation that mixes
             numbers, draws random ones, or writes to its input.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.ensembles import Ensemble
+        >>> networks = Ensemble([3, 3, 3, 3, 3, 1], True, seeds=range(100))
+        >>> lenses = networks.measure(torch.tensor([[1.0, 0.0, -1.0]]))
+        >>> lenses.gradients.median(dim=0).values
+        tensor([0.0064, 0.0068, 0.0048, 0.0060, 0.0439])
     """
 
     layer_sizes: Sequence[int]
@@ -141,6 +165,14 @@ class Ensemble:
         """Return the Linears of the networks of these seeds, first to last.
 
         They are float32, and of all networks if no seeds are given.
+
+        Example:
+            >>> import torch
+            >>> from shortcuts.ensembles import Ensemble
+            >>> first, second = Ensemble([3, 2, 1], False, seeds=[7]).draw()
+            >>> _ = torch.manual_seed(7)
+            >>> torch.equal(first.weight[0], torch.nn.Linear(3, 2).weight)
+            True
         """
         seeds = self.seeds if seeds is None else _checked_seeds(seeds)
         # One row of numbers for each seed, to be cut into layers.
@@ -198,6 +230,14 @@ class Ensemble:
         nan, and a warning counts them. (It counts those, too, in which only
         the squares within a LayerNorm pass it, so that finite numbers are
         wrong.)
+
+        Example:
+            >>> import torch
+            >>> from shortcuts.ensembles import Ensemble
+            >>> network = Ensemble([3, 3, 3, 3, 3, 1], True, seeds=[123])
+            >>> lenses = network.measure(torch.tensor([[1.0, 0.0, -1.0]]))
+            >>> [f"{mean:.3f}" for mean in lenses.gradients[0]]
+            ['0.222', '0.207', '0.329', '0.267', '1.326']
         """
         x, target = self._checked(x, target)
         chunks = self._chunks(x, target, progress, stacklevel=3)
@@ -213,6 +253,14 @@ class Ensemble:
         """Measure as :meth:`measure` does, but hand out some rows at a time.
 
         The memory it takes does not grow with the number of networks.
+
+        Example:
+            >>> import torch
+            >>> from shortcuts.ensembles import Ensemble
+            >>> networks = Ensemble([3, 3, 1], True, seeds=range(1000))
+            >>> chunks = networks.measure_in_chunks(torch.ones(1, 3))
+            >>> sum(int((lenses.outputs > 0).sum()) for lenses in chunks)
+            494
         """
         x, target = self._checked(x, target)
         return self._chunks(x, target, progress, stacklevel=2)

@@ -78,7 +78,17 @@ WIDTH = 6.4  # inches, the text width of a page
 
 
 class BookFigure(Figure):
-    """A figure that notebooks show by themselves, as SVG and as PNG."""
+    """A figure that notebooks show by themselves, as SVG and as PNG.
+
+    Example:
+        >>> import io
+        >>> from shortcuts.figures import BookFigure
+        >>> figure, svg = BookFigure(), io.BytesIO()
+        >>> _ = figure.subplots().plot([1, 2])
+        >>> figure.savefig(svg, format="svg")
+        >>> b"<dc:date>" in svg.getvalue()
+        False
+    """
 
     def savefig(self, fname: Any, **options: Any) -> None:
         """Save as matplotlib does, in the book's style and without a date."""
@@ -115,6 +125,14 @@ class Panel(NamedTuple):
     their median is drawn, in a band from the lower to the upper quartile.
     Where networks without and with shortcuts are compared, those without come
     first, so that they are blue and the others orange on every page.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.figures import Panel, draw_curves
+        >>> panel = Panel("loss", {"plain": torch.ones(2)}, log=True)
+        >>> figure = draw_curves(torch.arange(2), panel, x_label="step")
+        >>> figure.axes[0].get_yscale()
+        'log'
     """
 
     y_label: str
@@ -145,6 +163,15 @@ def draw_curves(
     Raises:
         ValueError: if there is no panel, a curve holds a number that is
             infinite or nan, or it has not one number for each ``x``.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.figures import Panel, draw_curves
+        >>> losses = torch.tensor([[4.0, 1.0], [5.0, 2.0], [9.0, 3.0]])
+        >>> panel = Panel("loss", {"of three networks": losses})
+        >>> figure = draw_curves(torch.arange(2), panel, x_label="step")
+        >>> figure.axes[0].lines[0].get_ydata().tolist()  # the median
+        [5.0, 2.0]
     """
     if not panels:
         raise ValueError("expected at least one panel, got none")
@@ -210,7 +237,16 @@ def _draw_curve(
 
 
 class Sample(NamedTuple):
-    """One row of :func:`draw_distributions`: a number of each network."""
+    """One row of :func:`draw_distributions`: a number of each network.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.figures import Sample, draw_distributions
+        >>> sample = Sample("layer 1", torch.tensor([1.0, 2.0, 5.0]), mark=2)
+        >>> figure = draw_distributions(sample, x_label="y", mark_label="here")
+        >>> figure.axes[0].get_title("right")
+        'median 2, here 5'
+    """
 
     title: str
     values: Float[Tensor, " networks"]
@@ -229,6 +265,14 @@ def draw_distributions(
     Raises:
         ValueError: if a value is negative, infinite or nan, or a sample is no
             vector or holds nothing but zeros.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.figures import Sample, draw_distributions
+        >>> sample = Sample("layer 1", torch.tensor([0.0, 0.0, 1.0, 2.0, 5.0]))
+        >>> figure = draw_distributions(sample, x_label="gradient")
+        >>> figure.axes[0].get_title("left")
+        'layer 1 (2 are zero)'
     """
     drawn = [_logarithms(sample) for sample in samples]
     ends = torch.stack([quantiles(logs, (0.002, 0.998)) for logs in drawn])
@@ -285,7 +329,17 @@ def _short(value: float) -> str:
 
 
 class Points(NamedTuple):
-    """One kind of dots of :func:`draw_points`."""
+    """One kind of dots of :func:`draw_points`.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.figures import Points, draw_points
+        >>> dots = Points(x=torch.tensor([1.0, 2.0]), y=torch.ones(2))
+        >>> kinds, line = {"measured": dots}, ("predicted", dots)
+        >>> figure = draw_points(kinds, line=line, x_label="x", y_label="y")
+        >>> figure.axes[0].lines[1].get_xydata().tolist()
+        [[1.0, 1.0], [2.0, 1.0]]
+    """
 
     x: Float[Tensor, " points"]
     y: Float[Tensor, " points"]
@@ -311,6 +365,15 @@ def draw_points(
     Raises:
         ValueError: if there are more than five kinds, or a number is not
             positive or not finite.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.figures import Points, draw_points
+        >>> dots = Points(torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0]))
+        >>> kinds, line = {"measured": dots}, ("predicted", dots)
+        >>> figure = draw_points(kinds, line=line, x_label="x", y_label="y")
+        >>> figure.axes[0].get_legend_handles_labels()[1]
+        ['predicted', 'measured']
     """
     markers = ["o", "s", "^", "D", "v"]
     if len(points) > len(markers):
@@ -352,6 +415,14 @@ def draw_ranges(
     Raises:
         ValueError: if a number is infinite or nan, or a row has not one sample
             for each title.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.figures import draw_ranges
+        >>> rows = {"plain": [torch.tensor([1.0, 2.0, 5.0])]}
+        >>> figure = draw_ranges(rows, titles=["gradient"], limits=(0.1, 10))
+        >>> figure.axes[0].lines[-1].get_xdata().tolist()  # the dot
+        [2.0]
     """
     blue = COLOURS["blue"]
     for name, samples in rows.items():
@@ -407,6 +478,15 @@ def draw_slopes(
 
     Raises:
         ValueError: if there is no nudge of zero, where the tangents touch.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.figures import draw_slopes
+        >>> nudges, gradient = torch.linspace(-1, 1, 5), torch.tensor([[2.0]])
+        >>> losses = (1 + nudges).square().reshape(1, 1, 5)
+        >>> figure = draw_slopes("W", nudges, losses, gradient)
+        >>> figure.axes[0].get_title()
+        'W[0, 0]: slope 2'
     """
     rows, columns, _ = losses.shape
     zero = int(nudges.abs().argmin())
@@ -440,6 +520,13 @@ class Column(NamedTuple):
 
     ``layer_sizes`` and ``bypassed`` are those of ``DeepNeuralNetwork``;
     ``gradients`` holds one number for each layer, first to last, or nothing.
+
+    Example:
+        >>> from shortcuts.figures import Column, draw_networks
+        >>> column = Column("plain", [3, 3, 1], [False, False], [0.1, 0.25])
+        >>> figure = draw_networks(column)
+        >>> [text.get_text() for text in figure.axes[1].texts]
+        ['0.1', '0.25']
     """
 
     title: str
@@ -457,6 +544,14 @@ def draw_networks(*columns: Column) -> BookFigure:
 
     Raises:
         ValueError: if a column has not one gradient for each of its layers.
+
+    Example:
+        >>> from shortcuts.figures import Column, draw_networks
+        >>> without = Column("without", [3, 3, 1], [False, False])
+        >>> with_shortcuts = Column("with", [3, 3, 1], [True, False])
+        >>> figure = draw_networks(without, with_shortcuts)
+        >>> [axes.get_title() for axes in figure.axes]
+        ['without', 'with']
     """
     for column in columns:
         layers, values = len(column.bypassed), len(column.gradients)

@@ -1,8 +1,8 @@
 """Measure the gradients of a network: one number for each of its weights.
 
-The number is the mean of the absolute gradient, mean |dL/dW|, as listing 4.5
-prints it, in units of the loss per unit of weight; in this book neither has a
-dimension. A parameter counts as a weight if its name holds "weight", as in the
+The number is the mean of the absolute gradient, ``mean |dL/dW|``, as listing
+4.5 prints it, in units of the loss per unit of weight; in this book neither
+has a dimension. A parameter counts as a weight if its name holds "weight", as in the
 listing, and does not end in a bias: ``layers.0.0.weight`` counts,
 ``layers.0.0.bias`` does not.
 """
@@ -28,7 +28,7 @@ def measure_gradients(
     *,
     loss_fn: Loss = nn.MSELoss(),
 ) -> dict[str, float]:
-    """Return mean |dL/dW| of each weight, from one forward and one backward.
+    """Return ``mean |dL/dW|`` of each weight, from one pass there and back.
 
     The model runs in the mode it is in and is left as it was: ``.grad``, mode,
     buffers and torch's random state are afterwards what they were, so a second
@@ -57,6 +57,15 @@ def measure_gradients(
         ValueError: if the model has no trainable weights, ``target`` has
             another shape than the output, the output or the loss is not
             finite, or the loss is not a scalar or depends on no weight.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts import DeepNeuralNetwork, measure_gradients
+        >>> _ = torch.manual_seed(123)
+        >>> model = DeepNeuralNetwork([3, 3, 1], use_shortcut=True)
+        >>> means = measure_gradients(model, torch.tensor([[1.0, 0.0, -1.0]]))
+        >>> {name: round(mean, 4) for name, mean in means.items()}
+        {'layers.0.0.weight': 0.0059, 'layers.1.0.weight': 0.0354}
 
     Source: ``print_gradients`` of listing 4.5, Raschka (2024).
     """
@@ -93,9 +102,17 @@ def print_gradients(
     *,
     loss_fn: Loss = nn.MSELoss(),
 ) -> None:
-    """Print mean |dL/dW| of each weight, in the words of listing 4.5.
+    """Print ``mean |dL/dW|`` of each weight, in the words of listing 4.5.
 
     Takes and raises what :func:`measure_gradients` does.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from shortcuts import print_gradients
+        >>> x, target = torch.tensor([1.0, 0.5]), torch.tensor([100.0])
+        >>> print_gradients(nn.Linear(2, 1), x, target, loss_fn=nn.L1Loss())
+        weight has gradient mean of 0.75
     """
     means = measure_gradients(model, x, target, loss_fn=loss_fn)
     for name, mean in means.items():
@@ -103,7 +120,7 @@ def print_gradients(
 
 
 def gradient_means(model: nn.Module) -> dict[str, float]:
-    """Return mean |dL/dW| of each weight, from what is in ``.grad``.
+    """Return ``mean |dL/dW|`` of each weight, from what is in ``.grad``.
 
     For a training step of your own: call it after ``loss.backward()`` and
     before the gradients are cleared.
@@ -116,6 +133,14 @@ def gradient_means(model: nn.Module) -> dict[str, float]:
     Raises:
         ValueError: if the model has no trainable weights, or none has a
             gradient.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts import gradient_means
+        >>> model = torch.nn.Linear(2, 1)
+        >>> model(torch.tensor([1.0, 0.5])).backward()
+        >>> gradient_means(model)
+        {'weight': 0.75}
     """
     weights = _trainable_weights(model)
     return _mean_sizes({name: w.grad for name, w in weights.items()})

@@ -26,6 +26,15 @@ def layer_jacobians(
             floating-point numbers.
         ValueError: if ``x`` is not one sample, a vector of the first layer
             size.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts import DeepNeuralNetwork
+        >>> from shortcuts.jacobians import layer_jacobians
+        >>> model = DeepNeuralNetwork([3, 2, 1], use_shortcut=False)
+        >>> first, second = layer_jacobians(model, torch.ones(3))
+        >>> (second @ first).shape
+        torch.Size([1, 3])
     """
     if not isinstance(model, DeepNeuralNetwork):
         raise TypeError(
@@ -58,6 +67,13 @@ def sums_by_length(
     Raises:
         ValueError: if there are no Jacobians, or they are not square matrices
             of one size.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.jacobians import sums_by_length
+        >>> jacobians = [torch.tensor([[2.0]]), torch.tensor([[3.0]])]
+        >>> sums_by_length(jacobians).flatten()  # (1 + 3) (1 + 2)
+        tensor([1., 5., 6.])
     """
     shapes = {tuple(jacobian.shape) for jacobian in jacobians}
     sizes = {size for shape in shapes for size in shape}

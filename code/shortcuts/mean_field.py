@@ -39,6 +39,12 @@ def normal_mean(function: Function, variance: float) -> float:
     Raises:
         ValueError: if the variance is negative or not finite, or the function
             is not finite within twelve standard deviations.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.mean_field import normal_mean
+        >>> round(normal_mean(torch.abs, variance=1.0), 4)
+        0.7979
     """
     variance = checked_number("variance", variance, low=0)
     values = function(_POINTS * variance**0.5)
@@ -47,7 +53,14 @@ def normal_mean(function: Function, variance: float) -> float:
 
 
 def slope(activation: Function) -> Function:
-    """Return the derivative of an activation that works element by element."""
+    """Return the derivative of an activation that works element by element.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.mean_field import slope
+        >>> slope(torch.square)(torch.tensor([1.0, 2.0]))
+        tensor([2., 4.])
+    """
 
     def derivative(z: Tensor) -> Tensor:
         with torch.inference_mode(False), torch.enable_grad():
@@ -62,6 +75,11 @@ def root(function: Callable[[float], float], low: float, high: float) -> float:
 
     Raises:
         ValueError: if it has the same sign at both ends, or is nan there.
+
+    Example:
+        >>> from shortcuts.mean_field import root
+        >>> round(root(lambda z: z**2 - 2, 0.0, 2.0), 3)
+        1.414
     """
     ends = function(low), function(high)
     if not ends[0] * ends[1] <= 0:
@@ -81,13 +99,21 @@ def root(function: Callable[[float], float], low: float, high: float) -> float:
 
 
 class Signal(NamedTuple):
-    """What :func:`propagate` returns, an entry for each layer."""
+    """What :func:`propagate` returns, an entry for each layer.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.mean_field import propagate
+        >>> signal = propagate(torch.tanh, c_w=1, c_b=0, start=1, depth=4)
+        >>> round(signal.gains.prod().item(), 3)
+        0.168
+    """
 
     variances: Float[Tensor, " layers"]
     """of z"""
 
     gains: Float[Tensor, " layers"]
-    """of a squared gradient on its way back: ``chi = c_w E[f'(z)^2]``"""
+    """of a squared gradient on its way back, ``chi = c_w E[f'(z)^2]``"""
 
 
 def propagate(
@@ -105,6 +131,13 @@ def propagate(
     Raises:
         ValueError: if the depth is not positive, a variance is negative, or
             what comes out is no longer finite.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.mean_field import propagate
+        >>> signal = propagate(torch.relu, c_w=2, c_b=0, start=1, depth=3)
+        >>> signal.gains.round(decimals=4)
+        tensor([1., 1., 1.], dtype=torch.float64)
     """
     depth = checked_whole("depth", depth, low=1)
     c_w = checked_number("c_w", c_w, low=0)
@@ -125,7 +158,15 @@ def propagate(
 
 
 class CriticalPoint(NamedTuple):
-    """Where a signal neither grows nor shrinks, forward and backward."""
+    """Where a signal neither grows nor shrinks, forward and backward.
+
+    Example:
+        >>> from shortcuts import GELU
+        >>> from shortcuts.mean_field import critical_point
+        >>> point = critical_point(GELU())
+        >>> print(f"c_w = {point.c_w:.3f}, c_b = {point.c_b:.3f}")
+        c_w = 1.983, c_b = 0.173
+    """
 
     c_w: float
     c_b: float
@@ -146,6 +187,12 @@ def critical_point(
 
     Raises:
         ValueError: if no such variance is found between the two.
+
+    Example:
+        >>> from torch import nn
+        >>> from shortcuts.mean_field import critical_point
+        >>> [round(number, 3) for number in critical_point(nn.GELU())]
+        [1.983, 0.173, 3.562]
 
     Source: Roberts, Yaida and Hanin (2022), arXiv:2106.10165, where GELU is
     said to be "half-stable" there.

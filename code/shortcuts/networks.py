@@ -34,6 +34,15 @@ class DeepNeuralNetwork(nn.Module):
             ``activation`` makes no module.
         ValueError: if there are fewer than two sizes, or one is below 1.
 
+    Example:
+        >>> import torch
+        >>> from shortcuts import DeepNeuralNetwork
+        >>> model = DeepNeuralNetwork([3, 3, 1], use_shortcut=True)
+        >>> model.bypassed
+        [True, False]
+        >>> model(torch.ones(2, 3)).shape
+        torch.Size([2, 1])
+
     Source: listing 4.5 of Raschka (2024); the shortcut is equation (1) of He
     et al. (2016), arXiv:1512.03385, with the activation inside the bypassed
     branch.
@@ -86,14 +95,28 @@ class DeepNeuralNetwork(nn.Module):
 
 
 def bypassed(layer_sizes: Sequence[int], use_shortcut: bool) -> list[bool]:
-    """Return which layers of these sizes a shortcut can bypass."""
+    """Return which layers of these sizes a shortcut can bypass.
+
+    Example:
+        >>> from shortcuts.networks import bypassed
+        >>> bypassed([3, 3, 5, 5, 1], use_shortcut=True)
+        [True, False, True, False]
+    """
     return [
         use_shortcut and n_in == n_out for n_in, n_out in pairwise(layer_sizes)
     ]
 
 
 def check_input(x: Tensor, size: int) -> None:
-    """Refuse what a network with ``size`` inputs cannot take."""
+    """Refuse what a network with ``size`` inputs cannot take.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.networks import check_input
+        >>> check_input(torch.arange(3), 3)
+        Traceback (most recent call last):
+        TypeError: expected a floating-point input, got torch.int64
+    """
     if not x.is_floating_point():
         raise TypeError(f"expected a floating-point input, got {x.dtype}")
     if x.shape[-1:] != (size,):
@@ -104,7 +127,14 @@ def check_input(x: Tensor, size: int) -> None:
 
 
 def checked_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:
-    """Return sizes of a network, or raise what says why they are none."""
+    """Return sizes of a network, or raise what says why they are none.
+
+    Example:
+        >>> from shortcuts.networks import checked_sizes
+        >>> checked_sizes([3, 0])
+        Traceback (most recent call last):
+        ValueError: expected every layer size to be at least 1, got 0 in (3, 0)
+    """
     try:
         sizes = tuple(layer_sizes)
     except TypeError:
@@ -132,7 +162,14 @@ def checked_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:
 
 
 def new_activation(activation: Callable[[], nn.Module]) -> nn.Module:
-    """Make the activation of one layer, or raise what says why not."""
+    """Make the activation of one layer, or raise what says why not.
+
+    Example:
+        >>> from torch import nn
+        >>> from shortcuts.networks import new_activation
+        >>> new_activation(nn.ReLU)
+        ReLU()
+    """
     if isinstance(activation, nn.Module) or not callable(activation):
         raise TypeError(
             "expected activation to be a class or function that makes a "

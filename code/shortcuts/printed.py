@@ -42,6 +42,11 @@ def read_printout(printout: str) -> dict[str, float]:
     Raises:
         ValueError: if a line does not read ``NAME has gradient mean of
             NUMBER``.
+
+    Example:
+        >>> from shortcuts.printed import read_printout
+        >>> read_printout("layers.0.0.weight has gradient mean of 0.25")
+        {'layers.0.0.weight': 0.25}
     """
     means = {}
     for line in printout.splitlines():

@@ -17,7 +17,13 @@ Z = 1.959963984540054  # standard errors that 95 % of a normal sample keep to
 
 
 class Proportion(NamedTuple):
-    """A share of a sample, and the 95 % interval of what it stands for."""
+    """A share of a sample, and the 95 % interval of what it stands for.
+
+    Example:
+        >>> from shortcuts.statistics import Proportion
+        >>> print(Proportion(0.466, low=0.435, high=0.497))
+        46.6 % (43.5 to 49.7)
+    """
 
     share: float
     low: float
@@ -35,6 +41,12 @@ def proportion(flags: Bool[Tensor, " networks"]) -> Proportion:
     Raises:
         TypeError: if they are no tensor of dtype ``torch.bool``.
         ValueError: if they are no vector, or there are none.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.statistics import proportion
+        >>> print(proportion(torch.tensor([True] * 3 + [False] * 7)))
+        30.0 % (10.8 to 60.3)
 
     Source: Wilson (1927), Journal of the American Statistical Association 22.
     """
@@ -71,6 +83,12 @@ def quantiles(
         TypeError: if ``values`` is no tensor.
         ValueError: if a value is infinite or nan, there are none, or a level
             is not between 0 and 1.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.statistics import quantiles
+        >>> quantiles(torch.tensor([1.0, 2.0, 3.0, 4.0, 50.0]))
+        tensor([2., 3., 4.], dtype=torch.float64)
     """
     check_tensor("values", values)
     check_finite("sample", values)

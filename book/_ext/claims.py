@@ -1,0 +1,155 @@
+"""One table of every claim that the book asserts, and how it came out."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from docutils import nodes
+from exercises import chapters
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+from tables import entry, table_of_rows
+
+SENTENCE = re.compile(r"(?<=[.?!:])\s+(?=[A-Z(])")
+
+
+class claim_table(nodes.General, nodes.Element):  # noqa: N801
+    """The place of the table."""
+
+
+class ClaimTable(SphinxDirective):
+    """The table of all claims."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return its place, which is filled anew each time."""
+        self.env.note_reread()
+        return [claim_table()]
+
+
+class Cell(NamedTuple):
+    """A cell: its section, the sentence before it, and what it claims."""
+
+    section: nodes.section
+    sentence: list[nodes.Node]
+    claims: list[dict[str, Any]]
+
+
+def file_of(app: Sphinx, page: str) -> Path:
+    """Return where the kernel of a page writes what its claims have seen."""
+    return Path(app.doctreedir) / "claims" / f"{page}.json"
+
+
+def prepare(app: Sphinx) -> None:
+    """Let every kernel note what its assertions compare."""
+    ipython = Path(app.doctreedir) / "ipython"
+    profile, modules = ipython / "profile_default", ipython / "modules"
+    for folder in (profile, modules, file_of(app, "any").parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    config = "c.InteractiveShellApp.extensions = ['record']\n"
+    (profile / "ipython_config.py").write_text(config, encoding="utf-8")
+    shutil.copy(Path(__file__).with_name("record.py"), modules)
+    os.environ["IPYTHONDIR"] = str(ipython)
+    os.environ["PYTHONPATH"] += os.pathsep + str(modules)
+
+
+def name_file(app: Sphinx, page: str, _: list[str]) -> None:
+    """Say where to write, to the kernel that this page is about to start."""
+    os.environ["CLAIMS"] = str(file_of(app, page))
+
+
+def cells_of(app: Sphinx, page: str) -> Iterator[Cell]:
+    """Yield the cells of a page that claim something, in their order."""
+    noted = json.loads(file_of(app, page).read_text(encoding="utf-8"))
+    text = app.env.get_and_resolve_doctree(page, app.builder)
+    section, sentence = nodes.section(), list[nodes.Node]()
+    for node in text.findall(nodes.Element):
+        if isinstance(node, nodes.title):
+            section, sentence = node.parent, [nodes.Text(node.astext())]
+        elif isinstance(node, nodes.paragraph) and not is_hint(node):
+            sentence = last_sentence(node)
+        elif node.get("nb_element") == "cell_code":
+            claims = [c for c in noted if c["cell"] == node["exec_count"]]
+            if claims:
+                yield Cell(section, sentence, claims)
+
+
+def is_hint(node: nodes.Node) -> bool:
+    """Say whether a paragraph is part of a hint."""
+    return "hint" in node.parent.get("classes", ())
+
+
+def last_sentence(paragraph: nodes.paragraph) -> list[nodes.Node]:
+    """Return the last sentence of a paragraph, without its links."""
+    found: list[nodes.Node] = []
+    for child in reversed(paragraph.children):
+        if isinstance(child, nodes.Text):
+            *before, end = SENTENCE.split(child)
+            found.append(nodes.Text(end))
+            if before:
+                break
+        elif isinstance(child, nodes.reference):
+            found.append(nodes.inline("", child.astext()))
+        else:
+            found.append(child.deepcopy())
+    return found[::-1]
+
+
+def rows_of(app: Sphinx, here: str) -> Iterator[nodes.row]:
+    """Yield the rows of the table."""
+    for number, page in sorted(chapters(app.env)):
+        for cell in cells_of(app, page):
+            uri = app.builder.get_relative_uri(here, page)
+            link = nodes.reference(
+                "",
+                f"{number}. {cell.section[0].astext()}",
+                internal=True,
+                refuri=f"{uri}#{cell.section['ids'][0]}",
+            )
+            head = [entry(link), entry(cell.sentence)]
+            for part in head:
+                part["morerows"] = len(cell.claims) - 1
+            for claim in cell.claims:
+                code = nodes.literal("", claim["claim"])
+                value = nodes.literal("", measured(claim["values"]))
+                yield nodes.row("", *head, entry(code), entry(value))
+                head = []
+
+
+def fill(app: Sphinx, page: nodes.document, name: str) -> None:
+    """Write the table where its place is."""
+    for place in list(page.findall(claim_table)):
+        head = "section", "what the text says", "what is asserted", "measured"
+        whole = table_of_rows(head, rows_of(app, name))
+        whole["classes"].append("claims")
+        place.replace_self(whole)
+
+
+def measured(values: dict[str, list[float]]) -> str:
+    """Say what the two sides of comparisons have been."""
+    if not values:
+        return "true"
+    said = {what: spread(*ends) for what, ends in values.items()}
+    if len(said) == 1:
+        ((what, ends),) = said.items()
+        return ends if what != "relative difference" else f"{what} {ends}"
+    return "; ".join(f"{what}: {ends}" for what, ends in said.items())
+
+
+def spread(low: float, high: float | None = None) -> str:
+    """Return the smallest and the largest value, where they differ."""
+    ends = [f"{low:.4g}", f"{low if high is None else high:.4g}"]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directive, and what lets the kernels note."""
+    app.add_node(claim_table)
+    app.add_directive("claim-table", ClaimTable)
+    app.connect("builder-inited", prepare)
+    app.connect("source-read", name_file)
+    app.connect("doctree-resolved", fill)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

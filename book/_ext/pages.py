@@ -1,0 +1,104 @@
+"""What every page has: few bytes of icons, and words that lead on.
+
+The theme ships all of Font Awesome as one script of a megabyte and a half: a
+table of icons, and the code that draws them. Here the code stays, with the
+icons that the pages use.
+"""
+
+import html
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from exercises import chapters
+from myst_nb.sphinx_ import HideCodeCellNode
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+
+SCRIPT = Path("_static", "scripts", "fontawesome.js")
+# An icon in its table: name, size, other names, code point and outline.
+ICON = re.compile(
+    r'"?(?P<name>[\w-]+)"?:\[\d+,\d+,\[(?P<others>[^\]]*)\],"[0-9a-f]+",'
+    r'(?:"[^"]*"|\[[^\]]*\])\],?'
+)
+WORDS_A_MINUTE = 200
+LINES_A_MINUTE = 15  # of code
+
+
+def trim_icons(app: Sphinx, error: Exception | None) -> None:
+    """Leave out the icons that no page uses."""
+    if error or app.builder.name != "html":
+        return
+    path = app.outdir / SCRIPT
+    files = [f for f in app.outdir.rglob("*.*") if f.suffix in (".html", ".js")]
+    texts = [f.read_text(encoding="utf-8") for f in files if f != path]
+    used = {name for text in texts for name in re.findall(r"\bfa-([\w-]+)", text)}
+    kept = set[str]()
+
+    def keep(icon: re.Match[str]) -> str:
+        names = {icon["name"], *re.findall(r'"([\w-]+)"', icon["others"])}
+        kept.update(names & used)
+        return icon[0] if names & used else ""
+
+    script = path.read_text(encoding="utf-8")
+    small = ICON.sub(keep, script)
+    if not kept or len(small) > len(script) / 5:
+        raise ExtensionError(f"expected a table of icons in {SCRIPT}")
+    path.write_text(small, encoding="utf-8")
+
+
+def minutes_to_read(page: nodes.document) -> int:
+    """Estimate how long a chapter takes, without what it folds away."""
+    page = page.deepcopy()
+    for fold in list(page.findall(HideCodeCellNode)):
+        fold.parent.remove(fold)
+    words = lines = 0
+    for node in page.findall(nodes.TextElement):
+        if isinstance(node, nodes.literal_block):
+            lines += node.astext().count("\n") + 1
+        elif isinstance(node, nodes.paragraph | nodes.caption):
+            words += len(node.astext().split())
+    return round(words / WORDS_A_MINUTE + lines / LINES_A_MINUTE)
+
+
+def what_comes(app: Sphinx) -> Iterator[tuple[str, str]]:
+    """Yield each chapter with what the landing page says of it."""
+    page = app.env.get_and_resolve_doctree(app.config.root_doc, app.builder)
+    for item in page.findall(nodes.definition_list_item):
+        for link in item.findall(nodes.reference):
+            if link.get("refuri"):
+                name = link["refuri"].partition("#")[0].removesuffix(".html")
+                yield name, item.children[-1].astext().replace("\n", " ")
+
+
+def lead_on(
+    app: Sphinx,
+    page: str,
+    template: str,
+    context: dict[str, Any],
+    doctree: nodes.document | None,
+) -> None:
+    """Say how long a chapter is, and what the one before and after are about."""
+    if app.builder.name != "html" or doctree is None:
+        return
+    if page in {name for _, name in chapters(app.env)}:
+        time = f"About {minutes_to_read(doctree)} minutes to read"
+        line = f'</h1>\n<p class="reading-time">{time}</p>'
+        context["body"] = context["body"].replace("</h1>", line, 1)
+    said = dict(what_comes(app))
+    for side in ("prev", "next"):
+        link = context.get(side)
+        name = link and Path(link["link"]).stem
+        if name in said:
+            words = html.escape(said[name])
+            title = f'{link["title"]}<span class="leads-to">{words}</span>'
+            context[side] = link | {"title": title}
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register what writes to the pages."""
+    app.connect("html-page-context", lead_on, priority=400)
+    app.connect("build-finished", trim_icons, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,32 @@
+"""Tables of what was measured, as docutils builds them."""
+
+from collections.abc import Iterable, Sequence
+
+from docutils import nodes
+
+Field = str | nodes.Node | Sequence[nodes.Node]
+
+
+def entry(field: Field) -> nodes.entry:
+    """Return a field; words of a program, not of an author, if it is a text."""
+    if isinstance(field, str):
+        field = nodes.inline("", field, classes=["pasted-text"])
+    content = [field] if isinstance(field, nodes.Node) else field
+    return nodes.entry("", nodes.paragraph("", "", *content))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Field]]) -> nodes.table:
+    """Return a table with these headings and rows."""
+    body = [nodes.row("", *map(entry, row)) for row in rows]
+    return table_of_rows(head, body)
+
+
+def table_of_rows(
+    head: Sequence[str], rows: Iterable[nodes.row]
+) -> nodes.table:
+    """Return a table with these headings, and with rows that are built."""
+    group = nodes.tgroup("", cols=len(head))
+    group += [nodes.colspec(colwidth=1) for _ in head]
+    group += nodes.thead("", nodes.row("", *map(entry, head)))
+    group += nodes.tbody("", *rows)
+    return nodes.table("", group)
