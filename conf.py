@@ -67,6 +67,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(collections|contextlib|jaxtyping|matplotlib|numbers)\..*"),
 ]
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
 add_function_parentheses = False
 python_maximum_signature_line_length = 60
 intersphinx_mapping = {
@@ -259,7 +260,9 @@ def is_code_or_run(text: nodes.Text) -> bool:
         return True
     # The reference shows what stands in the code, where examples are run.
     while node is not None:
-        if isinstance(node, addnodes.desc) or ":docstring of " in str(node.source):
+        if isinstance(node, addnodes.desc) or ":docstring of " in str(
+            node.source
+        ):
             return True
         node = node.parent
     return False

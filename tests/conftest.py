@@ -43,7 +43,7 @@ def cells(name: str) -> list[re.Match[str]]:
 def entries(toctree: str) -> list[str]:
     """Return the pages that a table of contents on the landing page names."""
     listed = source("index").split(f":caption: {toctree}\n")[1].split("```")[0]
-    return listed.split()
+    return [page for page in listed.split() if page != "genindex"]
 
 
 CHAPTERS = entries("Chapters")

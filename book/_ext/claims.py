@@ -128,21 +128,19 @@ def fill(app: Sphinx, page: nodes.document, name: str) -> None:
         place.replace_self(whole)
 
 
-def measured(values: dict[str, list[float]]) -> str:
-    """Say what the two sides of comparisons have been."""
-    if not values:
-        return "true"
-    said = {what: spread(*ends) for what, ends in values.items()}
-    if len(said) == 1:
-        ((what, ends),) = said.items()
-        return ends if what != "relative difference" else f"{what} {ends}"
-    return "; ".join(f"{what}: {ends}" for what, ends in said.items())
-
-
-def spread(low: float, high: float | None = None) -> str:
-    """Return the smallest and the largest value, where they differ."""
-    ends = [f"{low:.4g}", f"{low if high is None else high:.4g}"]
-    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+def measured(values: dict[str, dict[str, Any]]) -> str:
+    """Say what the sides of comparisons have been."""
+    said = {
+        what: (" to " if "many" in seen else ", ").join(
+            dict.fromkeys(f"{number:.4g}" for number in seen["numbers"])
+        )
+        for what, seen in values.items()
+    }
+    if len(said) == 1 and "largest difference" not in said:
+        return "".join(said.values())
+    return (
+        "; ".join(f"{what}: {ends}" for what, ends in said.items()) or "true"
+    )
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

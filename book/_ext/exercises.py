@@ -73,12 +73,16 @@ def chapters(env: BuildEnvironment) -> Iterator[tuple[int, str]]:
 
 
 def write_exercises(app: Sphinx, page: nodes.document, name: str) -> None:
-    """Number the exercises of a page, and fill the list."""
+    """Give each exercise its number, and fill the list."""
     numbers = {page: number for number, page in chapters(app.env)}
     for node in list(page.findall(exercise)):
-        title = nodes.rubric("", name_of(node, numbers[name]), classes=["task"])
+        title = nodes.rubric(
+            "", name_of(node, numbers[name]), classes=["task"]
+        )
         title["heading-level"] = 3
-        title += nodes.inline("", f" ({node['difficulty']})", classes=["level"])
+        title += nodes.inline(
+            "", f" ({node['difficulty']})", classes=["level"]
+        )
         whole = nodes.container("", title, *node.children, ids=node["ids"])
         whole["classes"].append("exercise")
         node.replace_self(whole)

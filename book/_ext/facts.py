@@ -23,7 +23,7 @@ class build_times(nodes.General, nodes.Element):  # noqa: N801
 
 
 def date_of_sources() -> str:
-    """Return date and name of the last commit, which the clock cannot change."""
+    """Return date and name of the last commit, whatever the clock says."""
     log = subprocess.run(
         ["git", "-C", ROOT, "log", "-1", "--format=%cs (%h)"],
         capture_output=True,

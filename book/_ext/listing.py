@@ -105,7 +105,9 @@ def names_read(statement: ast.stmt) -> frozenset[str]:
 def names_imported(statement: ast.stmt) -> dict[str, tuple[str, str]]:
     """Return module and words for each name that a statement imports."""
     if isinstance(statement, ast.Import):
-        return {a.asname or a.name: ("", ast.unparse(a)) for a in statement.names}
+        return {
+            a.asname or a.name: ("", ast.unparse(a)) for a in statement.names
+        }
     if isinstance(statement, ast.ImportFrom):
         source = str(statement.module)
         return {
@@ -133,11 +135,17 @@ def package() -> tuple[dict[str, Piece], dict[str, tuple[str, str]]]:
     overview = (PACKAGE / "__init__.py").read_text(encoding="utf-8")
     pieces: dict[str, Piece] = {}
     imports: dict[str, tuple[str, str]] = {}
-    for number, module in enumerate(re.findall(r":mod:`\w+\.(\w+)`", overview)):
+    for number, module in enumerate(
+        re.findall(r":mod:`\w+\.(\w+)`", overview)
+    ):
         text = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
-        for node, lines in statements(cst.parse_module(text).visit(Plain()).code):
+        for node, lines in statements(
+            cst.parse_module(text).visit(Plain()).code
+        ):
             imports |= names_imported(node)
-            piece = Piece((number, node.lineno), lines.strip("\n"), names_read(node))
+            piece = Piece(
+                (number, node.lineno), lines.strip("\n"), names_read(node)
+            )
             for name in names_bound(node):
                 if name in pieces:
                     raise ValueError(f"the package defines {name} twice")
@@ -169,7 +177,9 @@ def assemble(cells: Iterable[Cell]) -> str:
                 own |= names
                 rest |= names_read(node)
                 last = node.end_lineno == cell.code.count("\n") + 1
-                kept.append(printed(node, lines) if last and cell.shows else lines)
+                kept.append(
+                    printed(node, lines) if last and cell.shows else lines
+                )
         body += [f"# {cell.heading}"] if cell.heading else []
         body += ["\n".join(kept).strip("\n")] if kept else []
     rest, needed = rest - own, set[str]()
@@ -204,7 +214,8 @@ def import_lines(imports: Iterable[tuple[str, str]]) -> list[str]:
         names[module].append(words)
     lines = [f"import {words}" for words in names.pop("", [])]
     lines += [f"from {m} import {', '.join(w)}" for m, w in names.items()]
-    own, others = [], []
+    own: list[str] = []
+    others: list[str] = []
     for line in lines:
         top = re.split(r"[ .]", line)[1]
         if top != "torch" and top not in sys.stdlib_module_names:
@@ -244,7 +255,9 @@ def fill(app: Sphinx, page: nodes.document) -> None:
         code = assemble(cells_of(page))
         block = nodes.literal_block(code, code, language="python")
         block["source"] = "the package"  # so it is code that runs
-        place.replace_self(fold("The whole listing", block, kind="whole-listing"))
+        place.replace_self(
+            fold("The whole listing", block, kind="whole-listing")
+        )
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

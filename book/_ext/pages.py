@@ -32,9 +32,13 @@ def trim_icons(app: Sphinx, error: Exception | None) -> None:
     if error or app.builder.name != "html":
         return
     path = app.outdir / SCRIPT
-    files = [f for f in app.outdir.rglob("*.*") if f.suffix in (".html", ".js")]
+    files = [
+        f for f in app.outdir.rglob("*.*") if f.suffix in (".html", ".js")
+    ]
     texts = [f.read_text(encoding="utf-8") for f in files if f != path]
-    used = {name for text in texts for name in re.findall(r"\bfa-([\w-]+)", text)}
+    used = {
+        name for text in texts for name in re.findall(r"\bfa-([\w-]+)", text)
+    }
     kept = set[str]()
 
     def keep(icon: re.Match[str]) -> str:
@@ -80,7 +84,7 @@ def lead_on(
     context: dict[str, Any],
     doctree: nodes.document | None,
 ) -> None:
-    """Say how long a chapter is, and what the one before and after are about."""
+    """Say how long a chapter is, and what its neighbours are about."""
     if app.builder.name != "html" or doctree is None:
         return
     if page in {name for _, name in chapters(app.env)}:
@@ -89,8 +93,8 @@ def lead_on(
         context["body"] = context["body"].replace("</h1>", line, 1)
     said = dict(what_comes(app))
     for side in ("prev", "next"):
-        link = context.get(side)
-        name = link and Path(link["link"]).stem
+        link: Any = context.get(side)
+        name = Path(link["link"]).stem if link else ""
         if name in said:
             words = html.escape(said[name])
             title = f'{link["title"]}<span class="leads-to">{words}</span>'

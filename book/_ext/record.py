@@ -14,30 +14,31 @@ import os
 from pathlib import Path
 from typing import Any
 
-from IPython.core.getipython import get_ipython
+FEW = 4  # numbers that are kept one by one; of more, the smallest and largest
 
 claims: list[dict[str, Any]] = []  # of all cells so far
 first: dict[int, Any] = {}  # of two values that have to be close
+cell = 0  # which one is running, counted from 1
 
 
 class Notes(ast.NodeTransformer):
     """Let the assertions of a cell note what they compare."""
 
-    def visit_Assert(self, node: ast.Assert) -> ast.Assert:  # noqa: N802
+    def visit_Assert(self, node: ast.Assert) -> ast.Assert:
         """Note the operands of all comparisons in an assertion."""
         claim = new_claim(node.test)
         for part in [*ast.walk(node.test)]:
             if isinstance(part, ast.Compare):
                 operands = [part.left, *part.comparators]
                 part.left, *part.comparators = (
-                    operand
-                    if isinstance(operand, ast.Constant)
-                    else call("__noted__", claim, operand)
+                    call("__noted__", claim, operand)
+                    if any(isinstance(p, ast.Name) for p in ast.walk(operand))
+                    else operand
                     for operand in operands
                 )
         return node
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr:  # noqa: N802
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr:
         """Note how far apart two values are that have to be close."""
         value = node.value
         if isinstance(value, ast.Call):
@@ -51,7 +52,6 @@ class Notes(ast.NodeTransformer):
 
 def new_claim(node: ast.expr) -> int:
     """Begin a claim, and return its number."""
-    cell = get_ipython().execution_count
     claims.append({"cell": cell, "claim": ast.unparse(node), "values": {}})
     return len(claims) - 1
 
@@ -67,12 +67,14 @@ def call(function: str, claim: int, node: ast.expr) -> ast.expr:
 
 
 def note(claim: int, what: str, value: Any) -> Any:
-    """Note the smallest and the largest number that an expression has been."""
-    numbers = [number for number in flat(value) if math.isfinite(number)]
-    if numbers:
-        seen = claims[claim]["values"].setdefault(what, numbers)
-        numbers += seen
-        seen[:] = [min(numbers), max(numbers)]
+    """Note the numbers that an expression is, each time that it is asked."""
+    new = [number + 0.0 for number in flat(value) if math.isfinite(number)]
+    if new:
+        seen = claims[claim]["values"].setdefault(what, {"numbers": []})
+        seen["numbers"] += new
+        if len(seen["numbers"]) > FEW or "many" in seen:
+            ends = min(seen["numbers"]), max(seen["numbers"])
+            seen |= {"numbers": [*ends], "many": True}
     return value
 
 
@@ -83,13 +85,10 @@ def note_first(claim: int, what: str, value: Any) -> Any:
 
 
 def note_second(claim: int, what: str, value: Any) -> Any:
-    """Note the largest relative difference of two values."""
+    """Note the largest difference of two values."""
     pairs = zip(flat(first.pop(claim)), flat(value), strict=True)
-    note(
-        claim,
-        "relative difference",
-        [abs(a - b) / max(abs(a), abs(b)) for a, b in pairs if a != b] or [0.0],
-    )
+    largest = max((abs(a - b) for a, b in pairs), default=0.0)
+    note(claim, "largest difference", largest)
     return value
 
 
@@ -105,6 +104,12 @@ def flat(value: Any) -> list[float]:
     return [float(value)] if is_number else []
 
 
+def begin(_: object) -> None:
+    """Count the cells."""
+    global cell
+    cell += 1
+
+
 def write(_: object) -> None:
     """Write what has been noted so far."""
     Path(os.environ["CLAIMS"]).write_text(json.dumps(claims), encoding="utf-8")
@@ -116,4 +121,5 @@ def load_ipython_extension(shell: Any) -> None:
         __noted__=note, __first__=note_first, __second__=note_second
     )
     shell.ast_transformers.append(Notes())
+    shell.events.register("pre_run_cell", begin)
     shell.events.register("post_run_cell", write)

@@ -8,7 +8,7 @@ Field = str | nodes.Node | Sequence[nodes.Node]
 
 
 def entry(field: Field) -> nodes.entry:
-    """Return a field; words of a program, not of an author, if it is a text."""
+    """Return a field; what is a mere text was found by a program."""
     if isinstance(field, str):
         field = nodes.inline("", field, classes=["pasted-text"])
     content = [field] if isinstance(field, nodes.Node) else field

@@ -20,6 +20,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 import jupytext
 import nbformat
 from docutils import nodes
+from exercises import chapters
 from myst_nb.sphinx_ import HideCodeCellNode
 from nbformat.v4 import (
     new_code_cell,
@@ -32,8 +33,6 @@ from sphinx.util.math import get_node_equation_number
 from sphinx_markdown_builder.contexts import WrappedContext
 from sphinx_markdown_builder.translator import MarkdownTranslator
 
-from exercises import chapters
-
 ROOT = Path(__file__).parents[2]
 ARCHIVE = "shortcut-connections-measured"
 FOLDER = "downloads"
@@ -44,10 +43,11 @@ README = """\
 
     pip install -r requirements.txt
 
-installs the package `shortcuts` from the wheel beside this file, and what the book
-was built with. Each chapter is there twice: in `notebooks/`, to be opened with
-Jupyter or an editor that knows notebooks, with what it printed when the book was
-built; and in `scripts/`, to be run with Python or, cell by cell, in an editor.
+installs the package `shortcuts` from the wheel beside this file, and what the
+book was built with. Each chapter is there twice: in `notebooks/`, with what it
+printed when the book was built, to be opened with Jupyter or an editor that
+knows notebooks; and in `scripts/`, to be run with Python or, cell by cell, in
+an editor.
 
 Text and figures: CC BY 4.0. Code: MIT.
 """
@@ -57,7 +57,7 @@ class Prose(MarkdownTranslator):  # type: ignore[misc]
     """A page as Markdown that any notebook program reads."""
 
     def visit_reference(self, node: nodes.reference) -> None:
-        """Link to other sites, and to the book's own if its address is known."""
+        """Link to other sites, and to the book if its address is known."""
         uri = node.get("refuri", "")
         if node.get("internal") or not uri:
             base, page = self.config.html_baseurl, self.builder.current_docname
@@ -82,7 +82,7 @@ class Prose(MarkdownTranslator):  # type: ignore[misc]
         """End the box."""
 
     def visit_title(self, node: nodes.title) -> None:
-        """Number the chapter, as references to it do."""
+        """Write a title; that of the chapter has its number."""
         super().visit_title(node)
         numbers = self.builder.env.toc_secnumbers[self.builder.current_docname]
         if isinstance(node.parent.parent, nodes.document):
@@ -139,7 +139,11 @@ def notebook_of(app: Sphinx, page: str) -> nbformat.NotebookNode:
         cells += [new_markdown_cell(words.strip())] if words.strip() else []
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    kernel = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     return new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
 
@@ -148,16 +152,24 @@ def captions(cell: nodes.container, numbers: Any) -> Iterator[nodes.paragraph]:
     for caption in cell.findall(nodes.caption):
         number = numbers["figure"][caption.parent["ids"][0]]
         title = nodes.strong("", f"Fig. {'.'.join(map(str, number))}")
-        yield nodes.paragraph("", "", title, nodes.Text(" "), *caption.children)
+        yield nodes.paragraph(
+            "", "", title, nodes.Text(" "), *caption.children
+        )
 
 
 def head(app: Sphinx) -> Iterator[nbformat.NotebookNode]:
     """Yield what stands before a chapter: how to get the package."""
     config = app.config
     if config.html_baseurl:
-        url = f"{config.html_baseurl.rstrip('/')}/{FOLDER}/{wheel_name(config)}"
-        yield new_markdown_cell(f"From *{config.project}*, {config.html_baseurl}")
-        yield new_code_cell(f'%pip install --quiet "shortcuts[figures] @ {url}"')
+        url = (
+            f"{config.html_baseurl.rstrip('/')}/{FOLDER}/{wheel_name(config)}"
+        )
+        yield new_markdown_cell(
+            f"From *{config.project}*, {config.html_baseurl}"
+        )
+        yield new_code_cell(
+            f'%pip install --quiet "shortcuts[figures] @ {url}"'
+        )
     else:
         yield new_markdown_cell(
             f"From *{config.project}*. This notebook needs the package "
@@ -170,7 +182,7 @@ def code_cell(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return an executed cell without times and MyST's own options."""
     outputs, streams = [], set()
     for output in cell.outputs:
-        # MyST-NB has put what later streams hold into the first, and left them.
+        # MyST-NB has copied what later streams hold into the first.
         if output.output_type == "stream":
             if output.name in streams:
                 continue
@@ -201,9 +213,9 @@ def write_wheel(folder: Path) -> None:
             (Path(copy) / name).write_bytes((ROOT / name).read_bytes())
         for path in Path(copy).rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
-        build = "import setuptools.build_meta as b, sys; b.build_wheel(sys.argv[1])"
+        build = "from setuptools.build_meta import build_wheel"
         subprocess.run(
-            [sys.executable, "-c", build, folder],
+            [sys.executable, "-c", f"{build}; build_wheel({str(folder)!r})"],
             cwd=copy,
             env=os.environ | {"SOURCE_DATE_EPOCH": "315532800"},
             check=True,
@@ -212,7 +224,7 @@ def write_wheel(folder: Path) -> None:
 
 
 def requirements(config: Any) -> str:
-    """Return what the notebooks need: the pins of the subject, and a kernel."""
+    """Return what notebooks need: the pins of the subject, and a kernel."""
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     subject = text.split("# The subject\n")[1].split("\n\n")[0]
     (kernel,) = re.findall(r"^ipykernel==\S+", text, re.MULTILINE)
@@ -253,10 +265,13 @@ def write_downloads(app: Sphinx, error: Exception | None) -> None:
 def add_buttons(
     app: Sphinx, page: str, template: str, context: dict[str, Any], _: Any
 ) -> None:
-    """Offer the downloads of a page in the menu that the theme has for them."""
+    """Offer the downloads of a page in the menu that the theme has."""
     files = {}
     if page in {name for _, name in chapters(app.env)}:
-        files[f"{page}.ipynb"] = ".ipynb", "The chapter as a notebook, executed"
+        files[f"{page}.ipynb"] = (
+            ".ipynb",
+            "The chapter as a notebook, executed",
+        )
         files[f"{page}.py"] = ".py", "The chapter as a script"
     if page == app.config.root_doc:
         files[f"{ARCHIVE}.zip"] = ".zip", "All chapters and the package"

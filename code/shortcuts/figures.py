@@ -90,6 +90,8 @@ class BookFigure(Figure):
         False
     """
 
+    motion = ""  # CSS that moves the drawing, where a browser shows it
+
     def savefig(self, fname: Any, **options: Any) -> None:
         """Save as matplotlib does, in the book's style and without a date."""
         kind = options.get("format") or str(fname).rpartition(".")[2]
@@ -108,8 +110,13 @@ class BookFigure(Figure):
         svg, png = io.BytesIO(), io.BytesIO()
         self.savefig(svg, format="svg")
         self.savefig(png, format="png", dpi=200)
+        style = (
+            f"<style>{self.motion}</style>\n</svg>"
+            if self.motion
+            else "</svg>"
+        )
         return {
-            "image/svg+xml": svg.getvalue().decode(),
+            "image/svg+xml": svg.getvalue().decode().replace("</svg>", style),
             "image/png": base64.b64encode(png.getvalue()).decode(),
         }
 
@@ -570,13 +577,30 @@ def draw_networks(*columns: Column) -> BookFigure:
                 1, len(ratios), squeeze=False, sharey=True, width_ratios=ratios
             )[0]
         )
-        for column in columns:
+        for number, column in enumerate(columns):
             axes = next(row)
             axes.set_ylim(-1.0, depth - 0.1)
             _draw_network(axes, column)
             if column.gradients:
-                _draw_bars(next(row), column.gradients, values_of_all)
+                bars = next(row)
+                _draw_bars(bars, column.gradients, values_of_all, number)
+    figure.motion = _one_layer_after_the_other(depth)
     return figure
+
+
+def _one_layer_after_the_other(depth: int) -> str:
+    """Return CSS that lets bars appear as a gradient travels, last first."""
+    starts = [1 + 0.4 * (depth - 1 - i) for i in range(depth)]
+    delays = "".join(
+        f'[id^="bar-{i}-"] {{ animation-delay: {start:.1f}s }}'
+        for i, start in enumerate(starts)
+    )
+    return (
+        "@media screen and (prefers-reduced-motion: no-preference) {"
+        '[id^="bar-"] { transform-box: fill-box; transform-origin: left;'
+        " animation: grow 0.5s both }"
+        f"{delays} }} @keyframes grow {{ from {{ transform: scaleX(0) }} }}"
+    )
 
 
 # Heights from the middle of a box, in layers: its edge, the fork below where a
@@ -627,16 +651,24 @@ def _draw_network(axes: Axes, column: Column) -> None:
 
 
 def _draw_bars(
-    axes: Axes, gradients: Sequence[float], values: Sequence[float]
+    axes: Axes,
+    gradients: Sequence[float],
+    values: Sequence[float],
+    number: int,  # of the network, which makes names of bars unique
 ) -> None:
     drawable = [value for value in values if 0 < value < math.inf] or [1.0]
     floor, ceiling = min(drawable) / 4, max(drawable) * 40
     for i, gradient in enumerate(gradients):
         has_bar = 0 < gradient < math.inf
         if has_bar:
-            axes.barh(i, gradient, height=0.42, color=COLOURS["orange"])
+            (bar,) = axes.barh(
+                i, gradient, height=0.42, color=COLOURS["orange"]
+            )
+            bar.set_gid(f"bar-{i}-{number}")
         end = gradient if has_bar else floor
-        axes.text(end * 1.3, i, f"{gradient:.3g}", va="center", fontsize=9)
+        label = f"{gradient:.3g}"
+        text = axes.text(end * 1.3, i, label, va="center", fontsize=9)
+        text.set_gid(f"bar-{i}-{number}-label")
     axes.set_xscale("log")
     axes.set_xlim(floor, ceiling)
     axes.grid(axis="y", visible=False)

@@ -2,8 +2,8 @@
 
 The number is the mean of the absolute gradient, ``mean |dL/dW|``, as listing
 4.5 prints it, in units of the loss per unit of weight; in this book neither
-has a dimension. A parameter counts as a weight if its name holds "weight", as in the
-listing, and does not end in a bias: ``layers.0.0.weight`` counts,
+has a dimension. A parameter counts as a weight if its name holds "weight", as
+in the listing, and does not end in a bias: ``layers.0.0.weight`` counts,
 ``layers.0.0.bias`` does not.
 """
 
