@@ -10,7 +10,7 @@ export PYTHONUTF8 := 1
 unexport PYTEST_ADDOPTS PYTHONDEVMODE PYTHONHOME PYTHONOPTIMIZE PYTHONPATH \
   PYTHONSTARTUP PYTHONWARNINGS
 .DELETE_ON_ERROR:
-.PHONY: help html test faults mutants browser lint bench live linkcheck picture lock clean
+.PHONY: help html test faults mutants browser lint bench times live linkcheck inventory picture lock clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -55,12 +55,20 @@ lint: $(VENV)/ready  ## check style and types
 bench: $(VENV)/ready  ## time ensembles and builds of the book, as ratios
 	PYTHONPATH=code:tests OMP_NUM_THREADS=1 $(RUN) tests.bench
 
+times: $(VENV)/ready  ## measure anew what share of the time each chapter takes
+	@mkdir -p "$(BUILD)" && rm -rf "$(BUILD)/times"
+	TIMES=1 $(RUN) sphinx -c . -T -j 1 -W -q -d "$(BUILD)/times/doctrees" \
+	  book "$(BUILD)/times/html"
+
 live: $(VENV)/ready  ## show the book while you write, rebuilt at each change
 	$(RUN) sphinx_autobuild -c . -T -j auto -d "$(BUILD)/live/doctrees" \
 	  --watch code --watch conf.py book "$(BUILD)/live/html"
 
 linkcheck: $(VENV)/ready  ## ask every outside link of the book (needs a network)
 	$(SPHINX) -b linkcheck -d "$(BUILD)/links/doctrees" book "$(BUILD)/links/report"
+
+inventory: $(VENV)/ready  ## fetch anew where torch documents what the book names
+	$(VENV)/bin/python book/_ext/inventory.py
 
 picture: html  ## draw the picture of the README anew, from the landing page
 	sed 's/ <metadata>/ <rect width="100%" height="100%" fill="white"\/>&/' \

@@ -1,6 +1,7 @@
 """Facts of the build: versions, the date of the sources, shares of time."""
 
 import csv
+import os
 import platform
 import re
 import subprocess
@@ -10,6 +11,7 @@ from typing import Any
 
 from docutils import nodes
 from exercises import chapters
+from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from tables import table
@@ -74,10 +76,24 @@ def fill(app: Sphinx, page: nodes.document, name: str) -> None:
         place.replace_self(table(("chapter", "share of the time"), rows))
 
 
+def write_times(app: Sphinx, error: Exception | None) -> None:
+    """Write what share of the time each chapter has taken, if asked to."""
+    if error or "TIMES" not in os.environ:
+        return
+    pages = [page for _, page in sorted(chapters(app.env))]
+    ran = {p: NbMetadataCollector.get_exec_data(app.env, p) for p in pages}
+    seconds = {page: data["runtime"] for page, data in ran.items()}
+    with TIMES.open("w", encoding="utf-8", newline="") as file:
+        for page in pages:
+            share = round(100 * seconds[page] / sum(seconds.values()))
+            csv.writer(file, lineterminator="\n").writerow([page, share])
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     app.add_node(build_times)
     app.add_directive("build-facts", BuildFacts)
     app.add_directive("build-times", BuildTimes)
     app.connect("doctree-resolved", fill)
+    app.connect("build-finished", write_times)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

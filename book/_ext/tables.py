@@ -1,10 +1,11 @@
 """Tables of what was measured, as docutils builds them."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from docutils import nodes
 
-Field = str | nodes.Node | Sequence[nodes.Node]
+Field = str | Any  # or a node, or some of them
 
 
 def entry(field: Field) -> nodes.entry:

@@ -53,7 +53,7 @@ Text and figures: CC BY 4.0. Code: MIT.
 """
 
 
-class Prose(MarkdownTranslator):  # type: ignore[misc]
+class Prose(MarkdownTranslator):
     """A page as Markdown that any notebook program reads."""
 
     def visit_reference(self, node: nodes.reference) -> None:
@@ -114,10 +114,10 @@ class Prose(MarkdownTranslator):  # type: ignore[misc]
         raise NotImplementedError(f"no Markdown for {node}")
 
 
-def notebook_of(app: Sphinx, page: str) -> nbformat.NotebookNode:
+def notebook_of(app: Any, page: str) -> nbformat.NotebookNode:
     """Return the executed notebook of a chapter."""
     path = app.outdir.parent / "jupyter_execute" / f"{page}.ipynb"
-    executed = nbformat.read(path, as_version=4).cells  # type: ignore[no-untyped-call]
+    executed = nbformat.read(path, as_version=4).cells
     app.builder.current_docname = page
     app.builder.fignumbers = numbers = app.env.toc_fignumbers.get(page, {})
     text = app.env.get_and_resolve_doctree(page, app.builder)
@@ -249,7 +249,7 @@ def write_downloads(app: Sphinx, error: Exception | None) -> None:
     for _, page in chapters(app.env):
         notebook = notebook_of(app, page)
         forms = {
-            f"notebooks/{page}.ipynb": nbformat.writes(notebook) + "\n",  # type: ignore[no-untyped-call]
+            f"notebooks/{page}.ipynb": nbformat.writes(notebook) + "\n",
             f"scripts/{page}.py": jupytext.writes(notebook, "py:percent"),
         }
         for name, text in forms.items():
