@@ -60,6 +60,7 @@ extensions = [
     "sphinxext.opengraph",
     # The book's own
     *("folds", "exercises", "listing", "claims", "facts", "takeaway", "pages"),
+    *("ereader", "paper"),
 ]
 nitpicky = True
 nitpick_ignore_regex = [
@@ -89,6 +90,11 @@ nb_execution_timeout = 60
 nb_output_stderr = "error"
 nb_merge_streams = True
 nb_ipywidgets_js: dict[str, Any] = {}
+nb_mime_priority_overrides = [
+    ("epub", "image/svg+xml", None),  # not every e-reader draws SVG
+    ("paper", "image/svg+xml", 1),
+    ("paper", "text/plain", 2),
+]
 nb_code_prompt_show = "Solution"  # nothing but solutions is folded
 nb_code_prompt_hide = "Solution"
 
@@ -136,10 +142,26 @@ ogp_enable_meta_description = True
 if html_baseurl:
     extensions.append("sphinx_sitemap")
     sitemap_url_scheme = "{link}"
+    sitemap_excludes = ["genindex.html", "search.html"]
 html_theme_options = {"navbar_persistent": [], "show_toc_level": 2}
 html_show_sourcelink = False
+html_domain_indices = False  # the index has them
 copybutton_selector = "div.cell_input pre, .whole-listing pre"
 copybutton_exclude = ".linenos, .gp, .go"
+
+# Paper and e-readers
+epub_basename = "shortcut-connections-measured"
+epub_uid = epub_identifier = f"{epub_basename}-{version}"
+epub_description = (
+    "Why deep networks need shortcut connections: an executed book"
+)
+epub_contributor = epub_publisher = author
+epub_cover = ("_static/cover.png", "epub-cover.html")
+epub_css_files = ["book.css", "ereader.css"]
+epub_tocdepth = 2
+epub_tocscope = "includehidden"
+epub_tocdup = False
+epub_show_urls = "no"
 
 
 def check_versions() -> None:
@@ -294,7 +316,8 @@ def faults_of_cell(cell: Any) -> Iterator[str]:
 def mathml(tex: str, node: nodes.Element, *, block: bool) -> str:
     """Turn TeX into MathML, which browsers draw without any script."""
     try:
-        return str(tex2mathml(tex, as_block=block))
+        found = str(tex2mathml(tex, as_block=block))
+        return found.replace("&ApplyFunction;", "\N{FUNCTION APPLICATION}")
     except MathError as error:
         logger.warning("formula %r: %s", tex, error, location=node)
         return ""

@@ -1,5 +1,7 @@
 """What several tests share: the book, as it is written and as it is built."""
 
+import html
+import json
 import os
 import pickle
 import re
@@ -8,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _pytest.terminal import TerminalReporter
@@ -40,6 +43,15 @@ def cells(name: str) -> list[re.Match[str]]:
     return list(CELL.finditer(source(name)))
 
 
+def shown(name: str) -> list[str]:
+    """Return the code of the cells that a page shows, as it is written."""
+    return [
+        cell["code"].removesuffix("\n")
+        for cell in cells(name)
+        if "remove-cell" not in cell["short"]
+    ]
+
+
 def entries(toctree: str) -> list[str]:
     """Return the pages that a table of contents on the landing page names."""
     listed = source("index").split(f":caption: {toctree}\n")[1].split("```")[0]
@@ -63,6 +75,20 @@ class Build:
     def page(self, name: str) -> str:
         """Return the HTML of a page."""
         return (self.html / f"{name}.html").read_text(encoding="utf-8")
+
+    def listing(self, name: str) -> str:
+        """Return the whole listing at the end of a chapter."""
+        (block,) = re.findall(
+            r'<details class="fold whole-listing">.*?<pre>(.*?)</pre>',
+            self.page(name),
+            re.DOTALL,
+        )
+        return html.unescape(re.sub(r"<[^>]*>", "", block)).rstrip("\n")
+
+    def notebook(self, name: str) -> Any:
+        """Return what a page's cells were when they had run."""
+        folder = self.html.parent / "jupyter_execute"
+        return json.loads((folder / f"{name}.ipynb").read_text("utf-8"))
 
     @property
     def failed(self) -> bool:
@@ -149,12 +175,14 @@ def small_book(tmp_path: Path) -> SmallBook:
     """Return a small book of its own."""
     project = tmp_path / "project"
     ignore = shutil.ignore_patterns("__pycache__")
-    for folder in ("code", "tests", "book/_static", "book/_templates"):
+    parts = "_ext", "_static", "_templates"
+    for folder in ("code", "tests", *(f"book/{part}" for part in parts)):
         shutil.copytree(ROOT / folder, project / folder, ignore=ignore)
     lock = "requirements.txt", "constraints.txt"
-    for file in ("Makefile", "conf.py", "pyproject.toml", *lock):
+    for file in ("Makefile", "conf.py", "pyproject.toml", "LICENSE", *lock):
         shutil.copy(ROOT / file, project)
-    shutil.copy(ROOT / "book" / "references.bib", project / "book")
+    for file in ("references.bib", "torch.inv"):
+        shutil.copy(ROOT / "book" / file, project / "book")
     for page in (ROOT / "tests" / "small_book").iterdir():
         shutil.copy(page, project / "book")
     return SmallBook(project)

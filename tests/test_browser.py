@@ -1,17 +1,12 @@
 """What a reader sees: every page in a real browser."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -22,9 +17,8 @@ from conftest import (
     CHAPTERS,
     EXECUTED,
     PAGES,
-    ROOT,
     Build,
-    cells,
+    shown,
     source,
 )
 from playwright.sync_api import (
@@ -214,57 +208,12 @@ def copied(browser: Browser, site: str) -> dict[str, list[str]]:
     return found
 
 
-def shown(name: str) -> list[str]:
-    """Return the code of the cells that a page shows, as it is written."""
-    return [
-        cell["code"].removesuffix("\n")
-        for cell in cells(name)
-        if "remove-cell" not in cell["short"]
-    ]
-
-
 @pytest.mark.parametrize("name", EXECUTED)
 def test_buttons_copy_the_cells(
-    copied: dict[str, list[str]], name: str
+    copied: dict[str, list[str]], book: Build, name: str
 ) -> None:
-    assert copied[name] == shown(name)
-
-
-def run_snippets(name: str, folder: Path) -> tuple[int, str, list[str]]:
-    """Run a page's cells as one script; return what is in its folder."""
-    script = folder / "pasted.py"
-    script.write_text("\n".join(shown(name)), encoding="utf-8")
-    run = subprocess.run(
-        [sys.executable, "-W", "error", script.name],
-        cwd=folder,
-        env=os.environ
-        | {"PYTHONPATH": str(ROOT / "code"), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    return run.returncode, run.stderr, [p.name for p in folder.iterdir()]
-
-
-@pytest.fixture(scope="session")
-def pasted(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, tuple[int, str, list[str]]]:
-    """Run the snippets of all pages, one page a core at a time."""
-    folders = [tmp_path_factory.mktemp(name) for name in EXECUTED]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        runs = pool.map(run_snippets, EXECUTED, folders)
-        return dict(zip(EXECUTED, runs, strict=True))
-
-
-@pytest.mark.parametrize("name", EXECUTED)
-def test_what_is_copied_runs_alone(
-    pasted: dict[str, tuple[int, str, list[str]]], name: str
-) -> None:
-    status, complaints, files = pasted[name]
-    assert status == 0, complaints
-    assert complaints == ""
-    assert files == ["pasted.py"]  # it leaves nothing behind
+    listings = [book.listing(name)] if name in CHAPTERS else []
+    assert copied[name] == [*shown(name), *listings]
 
 
 def word_of(name: str) -> str:

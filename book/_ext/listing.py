@@ -24,6 +24,7 @@ from sphinx.util.docutils import SphinxDirective
 
 PACKAGE = Path(__file__).parents[2] / "code" / "shortcuts"
 IMPORTS = (ast.Import, ast.ImportFrom)
+WIDTH = 79
 SHAPES = {"Bool", "Float", "Shaped"}
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
@@ -66,7 +67,9 @@ class Plain(cst.CSTTransformer):
         """Cut a string that stands alone to its first line."""
         text = updated_node.value
         if isinstance(text, cst.SimpleString) and "\n" in text.value:
-            title = text.value.partition("\n")[0] + '"""'
+            first, *_, last = text.value.split("\n")
+            fits = len(first + last) <= WIDTH
+            title = first + ('"""' if fits else f"\n{last}")
             return updated_node.with_changes(value=cst.SimpleString(title))
         return updated_node
 
@@ -171,7 +174,7 @@ def assemble(cells: Iterable[Cell]) -> str:
             if isinstance(node, IMPORTS):
                 imports |= names_imported(node)
             elif names_read(node) & drawn:
-                drawn |= names
+                drawn |= names if isinstance(node, ast.Assign) else set()
             else:
                 drawn -= names
                 own |= names

@@ -305,7 +305,7 @@ def unlink(app: Sphinx, page: nodes.document, name: str) -> None:
     if app.builder.name != "html":
         for link in list(page.findall(nodes.reference)):
             if "take" in link["classes"]:
-                link.replace_self(link.children)
+                link.parent.replace(link, link.children)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def propagate(
     """Follow a plain network of infinite width, ``h = f(W h + b)``.
 
     Args:
-        activation: f.
+        activation: the function f.
         c_w: variance of the weights, times the layer's inputs.
         c_b: variance of the biases.
         start: mean square of the network's input.
@@ -182,7 +182,7 @@ def critical_point(
     change of it does too, and the gain of a gradient is 1.
 
     Args:
-        activation: f, without bends other than at zero.
+        activation: the function f, without bends other than at zero.
         between: where the variance of z is sought.
 
     Raises:
