@@ -1,5 +1,6 @@
 """What a reader sees: every page in a real browser."""
 
+import gzip
 import re
 import shutil
 from collections import Counter
@@ -171,6 +172,17 @@ def test_it_is_no_wider_than_the_window(visit: Visit) -> None:
     assert visit.page.evaluate(WIDER) <= 0
 
 
+def test_every_icon_is_drawn(visit: Visit) -> None:
+    assert visit.page.locator("i[class*='fa-']").count() == 0
+    icons = "[...document.querySelectorAll('svg.svg-inline--fa')]"
+    drawn = f"{icons}.map(i => i.querySelector('path')?.getAttribute('d'))"
+    found = visit.page.evaluate(drawn)
+    assert len(found) >= 5
+    assert all(found)
+    names = visit.page.evaluate(f"{icons}.map(i => i.dataset.icon)")
+    assert "circle-question" not in names  # drawn for what is not there
+
+
 def test_links_lead_somewhere(visit: Visit, book: Build) -> None:
     links = visit.page.evaluate(
         "[...document.querySelectorAll('a[href]')].map(a => a.href)"
@@ -181,6 +193,25 @@ def test_links_lead_somewhere(visit: Visit, book: Build) -> None:
         assert target.is_file(), link
         if anchor and target.suffix == ".html":
             assert f'id="{anchor}"' in target.read_text("utf-8"), link
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_chapters_are_light(browser: Browser, site: str, name: str) -> None:
+    """All that a first visit asks for, as a server sends it, but figures."""
+    page = browser.new_page()
+    sent: dict[str, int] = {}
+
+    def weigh(response: Response) -> None:
+        if "_images" not in response.url:
+            body = response.body()
+            packed = response.url.endswith(".woff2")
+            sent[response.url] = len(body if packed else gzip.compress(body))
+
+    page.on("response", weigh)
+    page.goto(f"{site}{name}.html", wait_until="networkidle")
+    assert len(sent) > 10
+    assert sum(sent.values()) < 350_000, sent
+    page.close()
 
 
 # What a practitioner does

@@ -194,9 +194,40 @@ def test_one_figure_is_the_same_however_often_it_is_shown(
     once = shown._repr_mimebundle_()
     assert shown._repr_mimebundle_() == once
     shown.savefig(tmp_path / "a.svg")
-    assert (tmp_path / "a.svg").read_text(encoding="utf-8") == once[
-        "image/svg+xml"
-    ]
+    still = once["image/svg+xml"].replace(
+        f"<style>{shown.motion}</style>\n", ""
+    )
+    assert (tmp_path / "a.svg").read_text(encoding="utf-8") == still
+
+
+def test_bars_appear_from_the_last_layer_to_the_first() -> None:
+    column = Column("", [3, 3, 3, 3, 3, 1], [False] * 5, [0.1, 0.2, 0.3, 1, 2])
+    svg = draw_networks(column, column)._repr_mimebundle_()["image/svg+xml"]
+    style = "@media screen and (prefers-reduced-motion: no-preference) {"
+    assert svg.count(style) == 1
+    starts = {
+        int(layer): float(start)
+        for layer, start in re.findall(
+            r'\[id\^="bar-(\d)-"\] { animation-delay: ([\d.]+)s }', svg
+        )
+    }
+    assert sorted(starts, key=lambda layer: starts[layer]) == [4, 3, 2, 1, 0]
+    assert max(starts.values()) + 0.5 < 5  # more would need a switch
+    moved = re.findall(r'<g id="(bar-(\d)-\d(?:-label)?)">', svg)
+    assert len({name for name, _ in moved}) == len(moved) == 2 * 5 * 2
+    assert {int(layer) for _, layer in moved} == starts.keys()
+
+
+def test_other_figures_do_not_move() -> None:
+    still = draw_curves(
+        torch.arange(3), Panel("", {"": torch.ones(3)}), x_label=""
+    )
+    assert (
+        "<style"
+        not in still._repr_mimebundle_()["image/svg+xml"].split("</defs>", 1)[
+            1
+        ]
+    )
 
 
 def test_no_drawing_holds_a_date(tmp_path: Path) -> None:

@@ -77,6 +77,20 @@ def what_comes(app: Sphinx) -> Iterator[tuple[str, str]]:
                 yield name, item.children[-1].astext().replace("\n", " ")
 
 
+def plain_signatures(body: str) -> str:
+    """Make lines of parameters, which Sphinx writes as a list without terms.
+
+    A screen reader would announce a list of definitions that define nothing.
+    """
+
+    def lines(match: re.Match[str]) -> str:
+        return re.sub(r"(</?)dd>", r"\1span>", match[1])
+
+    return re.sub(
+        r"<dl>\s*((?:<dd>.*?</dd>\s*)+)</dl>", lines, body, flags=re.DOTALL
+    )
+
+
 def lead_on(
     app: Sphinx,
     page: str,
@@ -91,6 +105,7 @@ def lead_on(
         time = f"About {minutes_to_read(doctree)} minutes to read"
         line = f'</h1>\n<p class="reading-time">{time}</p>'
         context["body"] = context["body"].replace("</h1>", line, 1)
+    context["body"] = plain_signatures(context["body"])
     said = dict(what_comes(app))
     for side in ("prev", "next"):
         link: Any = context.get(side)

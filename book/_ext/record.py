@@ -115,11 +115,16 @@ def write(_: object) -> None:
     Path(os.environ["CLAIMS"]).write_text(json.dumps(claims), encoding="utf-8")
 
 
+FUNCTIONS = {
+    "__noted__": note,
+    "__first__": note_first,
+    "__second__": note_second,
+}
+
+
 def load_ipython_extension(shell: Any) -> None:
     """Begin to note, in a kernel that starts."""
-    vars(builtins).update(
-        __noted__=note, __first__=note_first, __second__=note_second
-    )
+    vars(builtins).update(FUNCTIONS)
     shell.ast_transformers.append(Notes())
     shell.events.register("pre_run_cell", begin)
     shell.events.register("post_run_cell", write)
