@@ -270,8 +270,12 @@ def test_search_finds_a_word_of_each_chapter(
     page.locator("#pst-search-dialog input").fill(word_of(name))
     page.keyboard.press("Enter")
     page.wait_for_selector("#search-results li a")
-    links = page.locator("#search-results li a").all()
-    assert any(f"{name}.html" in str(a.get_attribute("href")) for a in links)
+    page.wait_for_selector("#search-results p.context")
+    found = page.locator(f"#search-results li:has(a[href*='{name}.html'])")
+    # It shows a sentence of the page with the word in it, not its furniture.
+    context = " ".join(found.first.locator(".context").inner_text().split())
+    assert word_of(name) in context.lower()
+    assert not re.search("Contents|Light|Dark|import ", context)
     page.close()
 
 

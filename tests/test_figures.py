@@ -7,13 +7,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pytest
 import torch
+from colorspacious import cspace_convert, deltaE
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.lines import Line2D
@@ -21,6 +22,7 @@ from matplotlib.patches import StepPatch
 
 from shortcuts.figures import (
     COLOURS,
+    LINES,
     STYLE,
     BookFigure,
     Column,
@@ -543,3 +545,73 @@ def test_they_look_as_when_they_were_last_looked_at(
     assert NUMBER.sub("", new) == NUMBER.sub("", old), look
     numbers = [[float(n) for n in NUMBER.findall(text)] for text in (new, old)]
     assert numbers[0] == pytest.approx(numbers[1], abs=0.02), look
+
+
+# As others see them
+
+KINDS = [None, "deuteranomaly", "protanomaly", "tritanomaly"]
+# What a dark page makes of a colour: book.css inverts it and turns its hue
+# round. These are the matrices of the Filter Effects specification.
+TURNED_ROUND = np.array(
+    [[-0.574, 1.430, 0.144], [0.426, 0.430, 0.144], [0.426, 1.430, -0.856]]
+)
+
+
+def seen(name: str, kind: str | None, dark: bool) -> np.ndarray:
+    """Return a colour as it is seen, by whom, on which page."""
+    channels = [int(COLOURS[name][i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    colour = np.array(channels)
+    if dark:
+        colour = np.clip(TURNED_ROUND @ (1 - colour), 0, 1)
+    if kind:
+        space = {"name": "sRGB1+CVD", "cvd_type": kind, "severity": 100}
+        colour = np.clip(cspace_convert(colour, space, "sRGB1"), 0, 1)
+    return colour
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Return how different two colours look; 1 is just to be seen."""
+    return float(deltaE(one, other, input_space="sRGB1"))
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_curves_can_be_told_apart(kind: str | None, dark: bool) -> None:
+    for one, other in combinations(LINES, 2):
+        apart = difference(seen(one, kind, dark), seen(other, kind, dark))
+        assert apart > 9, (one, other)
+    ours = seen("blue", kind, dark), seen("orange", kind, dark)
+    assert difference(*ours) > 40  # without and with shortcuts
+
+
+def luminance(colour: np.ndarray) -> float:
+    """Return relative luminance, as WCAG defines it."""
+    linear = np.where(
+        colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4
+    )
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", COLOURS)
+def test_colours_stand_out_from_the_page(
+    name: str, kind: str | None, dark: bool
+) -> None:
+    page = luminance(np.full(3, 0x12 / 255)) if dark else 1.0
+    shades = sorted([luminance(seen(name, kind, dark)), page])
+    assert (shades[1] + 0.05) / (shades[0] + 0.05) > 3  # WCAG 1.4.11
+
+
+def test_dark_pages_turn_colours_round_as_these_tests_do() -> None:
+    css = Path(__file__).parents[1] / "book" / "_static" / "book.css"
+    rule = "filter: invert(1) hue-rotate(180deg) !important;"
+    assert css.read_text(encoding="utf-8").count(rule) == 1
+
+
+def test_only_the_figures_module_names_colours() -> None:
+    root = Path(__file__).parents[1]
+    sources = [*(root / "book").glob("*.md"), *(root / "code").rglob("*.py")]
+    for path in sources:
+        named = re.findall(r"#[0-9a-f]{6}\b", path.read_text(encoding="utf-8"))
+        assert not named or path.name == "figures.py", path

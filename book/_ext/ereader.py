@@ -8,7 +8,6 @@ import re
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
-import torch
 from docutils import nodes
 from facts import date_of_sources
 from matplotlib.figure import Figure
@@ -17,9 +16,6 @@ from sphinx.application import Sphinx
 from sphinx.builders.epub3 import HTML_TAG, Epub3Builder
 from takeaway import EPOCH
 
-from shortcuts import DeepNeuralNetwork, measure_gradients
-from shortcuts.figures import COLOURS, Column, draw_networks
-
 A4 = 8.27, 11.69  # inches
 COVER = "_static/cover.png"
 NOT_LISTED = "META-INF", "content.opf", "mimetype", "nav.xhtml", "toc.ncx"
@@ -27,6 +23,12 @@ NOT_LISTED = "META-INF", "content.opf", "mimetype", "nav.xhtml", "toc.ncx"
 
 def draw_cover(title: str, rights: str) -> Figure:
     """Draw the title, figure 4.12 from a run, and the rights."""
+    # No other builder needs these, and torch takes seconds to come.
+    import torch
+
+    from shortcuts import DeepNeuralNetwork, measure_gradients
+    from shortcuts.figures import COLOURS, Column, draw_networks
+
     sizes, x = [3, 3, 3, 3, 3, 1], torch.tensor([[1.0, 0.0, -1.0]])
     columns = []
     for use_shortcut, name in ((False, "x = F(x)"), (True, "x = x + F(x)")):
@@ -36,11 +38,12 @@ def draw_cover(title: str, rights: str) -> Figure:
         columns.append(Column(name, sizes, model.bypassed, gradients))
     cover = draw_networks(*columns)
     cover.set_size_inches(A4)
-    cover.get_layout_engine().set(rect=(0.08, 0.15, 0.84, 0.45))
-    ink = {"color": COLOURS["ink"], "fontfamily": "STIXGeneral"}
+    layout: Any = cover.get_layout_engine()
+    layout.set(rect=(0.08, 0.15, 0.84, 0.45))
+    ink: Any = {"color": COLOURS["ink"], "fontfamily": "STIXGeneral"}
     name, _, rest = title.partition(", ")
     words = name.replace(" ", "\n")
-    big = {"size": 58, "weight": "bold", "linespacing": 0.95}
+    big: Any = {"size": 58, "weight": "bold", "linespacing": 0.95}
     cover.text(0.1, 0.9, words, va="top", **big, **ink)
     cover.text(0.1, 0.74, rest, size=40, va="top", style="italic", **ink)
     cover.text(0.1, 0.07, rights, size=13, **ink)
@@ -59,7 +62,7 @@ class EBook(Epub3Builder):
             super().add_css_file(filename, **options)
 
     def write_doc(self, docname: str, doctree: nodes.document) -> None:
-        """Let signatures break where they will: lists in terms are no XHTML."""
+        """Let signatures break anywhere: lists in terms are no XHTML."""
         for parameters in doctree.findall(addnodes.desc_parameterlist):
             parameters["multi_line_parameter_list"] = False
         super().write_doc(docname, doctree)
@@ -80,12 +83,16 @@ class EBook(Epub3Builder):
         return super().content_metadata() | {"date": f"{day}T00:00:00Z"}
 
     def handle_finish(self) -> None:
-        """Draw the cover, and write the book."""
+        """Write the book."""
+        self.write_cover()
+        super().handle_finish()
+
+    def write_cover(self) -> None:
+        """Draw the cover, for the screen and for paper."""
         cover = draw_cover(self.config.project, self.config.copyright)
         for kind in ("png", "svg"):
             file = (self.outdir / COVER).with_suffix(f".{kind}")
             cover.savefig(file, dpi=200, transparent=False)
-        super().handle_finish()
 
     def build_content(self) -> None:
         """List what pages ask for, and say which pages hold formulas."""
@@ -113,8 +120,8 @@ class EBook(Epub3Builder):
         content = self.outdir / "content.opf"
         text = content.read_text(encoding="utf-8")
         for name, what in special.items():
-            old = f'href="{name}" '
-            text = text.replace(old, f'{old}properties="{what}" ')
+            old = f'href="{name}" media-type'
+            text = text.replace(old, f'properties="{what}" {old}')
         # Sphinx lists the index twice, as a page and as the index.
         once = "\n".join(dict.fromkeys(text.splitlines()))
         content.write_text(once, encoding="utf-8")

@@ -99,6 +99,8 @@ def lead_on(
     doctree: nodes.document | None,
 ) -> None:
     """Say how long a chapter is, and what its neighbours are about."""
+    if page == "search":
+        app.add_js_file("search.js", loading_method="defer")
     if app.builder.name != "html" or doctree is None:
         return
     if page in {name for _, name in chapters(app.env)}:
