@@ -2,7 +2,6 @@
 
 import gzip
 import re
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from chromium import launch
 from conftest import (
     CELL,
     CHAPTERS,
@@ -25,17 +25,12 @@ from conftest import (
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
-    Error,
     Page,
     Response,
     sync_playwright,
 )
+from sphinx.errors import ExtensionError
 
-PROGRAMS = ["chromium", "chromium-browser", "google-chrome"]
-OPTIONS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-sync", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
 ALL_PAGES = [*PAGES, "genindex", "search"]
 # What a reader can see, but for code and what formulas keep for programs.
 TEXT = """() => {
@@ -54,18 +49,11 @@ WIDER = "document.documentElement.scrollWidth - window.innerWidth"
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Start a Chromium."""
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     with sync_playwright() as playwright:
         try:
-            chromium = playwright.chromium.launch(
-                executable_path=program, args=OPTIONS
-            )
-        except Error:
-            pytest.fail(
-                "These tests need a browser, Chromium, and found none. "
-                "On Debian and Ubuntu: make browser",
-                pytrace=False,
-            )
+            chromium = launch(playwright)
+        except ExtensionError as error:
+            pytest.fail(str(error), pytrace=False)
         yield chromium
         chromium.close()
 

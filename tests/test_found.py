@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CHAPTERS, PAGES, ROOT, Build, source
+from fontTools.ttLib import TTFont
 from matplotlib.image import imread
 
 each_chapter = pytest.mark.parametrize("name", CHAPTERS)
@@ -106,6 +107,13 @@ def test_the_script_of_icons_holds_what_is_used_and_little_more(
     }
     assert used <= kept
     assert "magnifying-glass" in kept
+    fonts = [*book.html.rglob("fa-*.woff2")]
+    assert len(fonts) == 3
+    assert sum(font.stat().st_size for font in fonts) < 10_000
+    characters = TTFont(
+        next(f for f in fonts if "solid" in f.name)
+    ).getBestCmap()
+    assert {0xF002, 0xF05A} <= characters.keys()  # a lens, and that of a note
     assert "wheelchair" not in kept
 
 

@@ -4,7 +4,9 @@ Sphinx's own takes the time of building into it, leaves out what a page holds
 beyond text, and takes in files that no page asks for.
 """
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
@@ -18,7 +20,6 @@ from takeaway import EPOCH
 
 A4 = 8.27, 11.69  # inches
 COVER = "_static/cover.png"
-NOT_LISTED = "META-INF", "content.opf", "mimetype", "nav.xhtml", "toc.ncx"
 
 
 def draw_cover(title: str, rights: str) -> Figure:
@@ -102,7 +103,7 @@ class EBook(Epub3Builder):
             for path in self.outdir.rglob(kind)
         }
         asked = {self.outdir / COVER} | {
-            (path.parent / name).resolve()
+            Path(os.path.normpath(path.parent / name))
             for path, text in texts.items()
             for name in re.findall(r'(?:src="|href="|url\("?)([^"#)?]+)', text)
         }
@@ -134,8 +135,10 @@ class EBook(Epub3Builder):
         with ZipFile(path, "w") as book:
             for name in names:
                 how = ZIP_STORED if name == "mimetype" else ZIP_DEFLATED
+                entry = ZipInfo(name, EPOCH)
+                entry.external_attr = 0o644 << 16
                 data = (self.outdir / name).read_bytes()
-                book.writestr(ZipInfo(name, EPOCH), data, how)
+                book.writestr(entry, data, how)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

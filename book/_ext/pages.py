@@ -1,8 +1,8 @@
 """What every page has: few bytes of icons, and words that lead on.
 
-The theme ships all of Font Awesome as one script of a megabyte and a half: a
-table of icons, and the code that draws them. Here the code stays, with the
-icons that the pages use.
+The theme ships all of Font Awesome: a script of a megabyte and a half, which
+is a table of icons and the code that draws them, and three fonts, which draw
+them until the script has come. What stays is the code, and the icons in use.
 """
 
 import html
@@ -13,6 +13,7 @@ from typing import Any
 
 from docutils import nodes
 from exercises import chapters
+from fontTools.subset import Options, Subsetter, load_font, save_font
 from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
@@ -20,9 +21,10 @@ from sphinx.errors import ExtensionError
 SCRIPT = Path("_static", "scripts", "fontawesome.js")
 # An icon in its table: name, size, other names, code point and outline.
 ICON = re.compile(
-    r'"?(?P<name>[\w-]+)"?:\[\d+,\d+,\[(?P<others>[^\]]*)\],"[0-9a-f]+",'
+    r'"?(?P<name>[\w-]+)"?:\[\d+,\d+,\[(?P<others>[^\]]*)\],"(?P<code>\w+)",'
     r'(?:"[^"]*"|\[[^\]]*\])\],?'
 )
+OWN = re.compile("[\ue000-\uf8ff]")  # what a style sheet draws by itself
 WORDS_A_MINUTE = 200
 LINES_A_MINUTE = 15  # of code
 
@@ -36,21 +38,35 @@ def trim_icons(app: Sphinx, error: Exception | None) -> None:
         f for f in app.outdir.rglob("*.*") if f.suffix in (".html", ".js")
     ]
     texts = [f.read_text(encoding="utf-8") for f in files if f != path]
-    used = {
-        name for text in texts for name in re.findall(r"\bfa-([\w-]+)", text)
-    }
-    kept = set[str]()
+    used = {name for t in texts for name in re.findall(r"\bfa-([\w-]+)", t)}
+    codes = set[int]()
 
     def keep(icon: re.Match[str]) -> str:
         names = {icon["name"], *re.findall(r'"([\w-]+)"', icon["others"])}
-        kept.update(names & used)
-        return icon[0] if names & used else ""
+        if not names & used:
+            return ""
+        codes.add(int(icon["code"], 16))
+        return icon[0]
 
     script = path.read_text(encoding="utf-8")
     small = ICON.sub(keep, script)
-    if not kept or len(small) > len(script) / 5:
+    if not codes or len(small) > len(script) / 5:
         raise ExtensionError(f"expected a table of icons in {SCRIPT}")
     path.write_text(small, encoding="utf-8")
+    for style in app.outdir.rglob("*.css"):
+        codes |= {ord(c) for c in OWN.findall(style.read_text("utf-8"))}
+    for font in app.outdir.rglob("fa-*.woff2"):
+        trim_font(font, codes)
+
+
+def trim_font(path: Path, codes: set[int]) -> None:
+    """Leave out the characters of a font that have other codes."""
+    options = Options(flavor="woff2")
+    font = load_font(path, options)
+    subsetter = Subsetter(options)
+    subsetter.populate(unicodes=codes)
+    subsetter.subset(font)
+    save_font(font, path, options)
 
 
 def minutes_to_read(page: nodes.document) -> int:
