@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BUILD ?= _build
 VENV ?= .venv
+NAME := shortcut-connections-measured
 RUN := $(VENV)/bin/python -m
 SPHINX := $(RUN) sphinx -c . -T -j auto
 # Nothing that the caller has set changes what Python does or where it looks.
@@ -10,26 +11,37 @@ export PYTHONUTF8 := 1
 unexport PYTEST_ADDOPTS PYTHONDEVMODE PYTHONHOME PYTHONOPTIMIZE PYTHONPATH \
   PYTHONSTARTUP PYTHONWARNINGS
 .DELETE_ON_ERROR:
-.PHONY: help html test faults mutants browser lint bench times live linkcheck inventory picture lock clean
+.PHONY: help html pdf epub test faults mutants browser lint bench times live linkcheck inventory picture lock clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
 
 # A build has a folder of its own until every example has run, so that what is
-# called html is whole, whoever else builds and however this build ends.
-html: $(VENV)/ready  ## run every example of the book and write _build/html
-	@mkdir -p "$(BUILD)" && rm -rf "$(BUILD)/html"
+# called html is whole, whoever else builds and however this build ends. Of what
+# the builder $(1) writes, it keeps $(2).
+define BOOK
+	@mkdir -p "$(BUILD)" && rm -rf "$(BUILD)/$(notdir $(2))"
 	@new=$$(mktemp -d "$(BUILD)/building.XXXXXX") && \
 	trap 'rm -rf "$$new"' EXIT && trap 'exit 1' HUP INT QUIT TERM && \
-	if $(SPHINX) -W -d "$$new/doctrees" book "$$new/html"; then \
-	  rm -rf "$(BUILD)/html"; \
-	  mv "$$new/html" "$(BUILD)" || { rm -rf "$(BUILD)/html"; \
-	    mv "$$new/html" "$(BUILD)"; } && \
-	  echo "Every example ran. Open $(BUILD)/html/index.html"; \
+	if $(SPHINX) -W -b $(1) -d "$$new/doctrees" book "$$new/$(1)"; then \
+	  rm -rf "$(BUILD)/$(notdir $(2))"; \
+	  mv "$$new/$(2)" "$(BUILD)" || { rm -rf "$(BUILD)/$(notdir $(2))"; \
+	    mv "$$new/$(2)" "$(BUILD)"; } && \
+	  echo "Every example ran. Open $(BUILD)/$(3)"; \
 	else \
 	  cat "$$new/failure.txt" 2>/dev/null; \
 	  echo "No book: the page, the cell and the reason stand above." >&2; exit 1; \
 	fi
+endef
+
+html: $(VENV)/ready  ## run every example of the book and write _build/html
+	$(call BOOK,html,html,html/index.html)
+
+pdf: $(VENV)/ready  ## run every example, and print the book (needs Chromium)
+	$(call BOOK,paper,paper/$(NAME).pdf,$(NAME).pdf)
+
+epub: $(VENV)/ready  ## run every example, and write the book for e-readers
+	$(call BOOK,epub,epub/$(NAME).epub,$(NAME).epub)
 
 test: lint  ## check the package and the book, in a browser too
 	$(RUN) pytest -n auto --dist loadfile

@@ -137,7 +137,11 @@ html_context = {"default_mode": "auto"}
 # Where the book stands, if anyone knows: with an address pages name it, a
 # sitemap lists them, and notebooks install the package from there.
 html_baseurl = ogp_site_url = os.environ.get("BOOK_URL", "")
-ogp_social_cards = {"line_color": "#0072b2", "site_url": html_baseurl}
+ogp_social_cards = {
+    "font": "DejaVu Sans",
+    "line_color": "#0072b2",
+    "site_url": html_baseurl,
+}
 ogp_enable_meta_description = True
 if html_baseurl:
     extensions.append("sphinx_sitemap")

@@ -165,7 +165,7 @@ def test_an_edited_module_runs_the_examples_again(
     small_book: SmallBook,
 ) -> None:
     replace_a_cell(
-        small_book, "import shortcuts\nprint(shortcuts.GELU.__doc__)"
+        small_book, "from shortcuts import GELU\nprint(GELU.__doc__)"
     )
     assert "The Gaussian" in small_book.build().page("sample")
     assert "Executing notebook" not in small_book.build().output
@@ -182,7 +182,7 @@ def test_compiled_code_of_another_time_is_not_used(
 ) -> None:
     module = small_book.project / "code" / "shortcuts" / "activations.py"
     replace_a_cell(
-        small_book, "import shortcuts\nprint(shortcuts.GELU.__doc__)"
+        small_book, "from shortcuts import GELU\nprint(GELU.__doc__)"
     )
     py_compile.compile(str(module))
     written = module.stat()

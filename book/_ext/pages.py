@@ -6,6 +6,7 @@ them until the script has come. What stays is the code, and the icons in use.
 """
 
 import html
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,7 @@ def trim_icons(app: Sphinx, error: Exception | None) -> None:
 
 def trim_font(path: Path, codes: set[int]) -> None:
     """Leave out the characters of a font that have other codes."""
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     options = Options(flavor="woff2")
     font = load_font(path, options)
     subsetter = Subsetter(options)
