@@ -234,9 +234,10 @@ def test_the_caller_cannot_switch_checks_off(
 def test_the_kernel_takes_the_package_beside_the_book(
     small_book: SmallBook, tmp_path: Path
 ) -> None:
-    replace_a_cell(small_book, "import shortcuts\nprint(shortcuts.__file__)")
+    code = "from inspect import getfile\nprint(getfile(GELU))"
+    replace_a_cell(small_book, f"from shortcuts import GELU\n{code}")
     other = shutil.copytree(small_book.project / "code", tmp_path / "other")
-    module = small_book.project / "code" / "shortcuts" / "__init__.py"
+    module = small_book.project / "code" / "shortcuts" / "activations.py"
     built = small_book.build(PYTHONPATH=str(other))
     assert str(module) in built.page("sample")
 
