@@ -42,7 +42,7 @@ class BuildFacts(SphinxDirective):
         self.env.note_reread()
         text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
         pins = re.findall(r"^([\w-]+)==\S+ *# (.*)", text, re.MULTILINE)
-        rows = [(name, version(name), why) for name, why in pins]
+        rows = [(n, version(n), why.replace("`", "")) for n, why in pins]
         return [
             table(
                 ("what", "version", "what for"),
