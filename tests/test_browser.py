@@ -235,10 +235,15 @@ def test_buttons_copy_the_cells(
     assert copied[name] == [*shown(name), *listings]
 
 
+def prose(name: str) -> str:
+    """Return a page without its cells, formulas and names."""
+    return re.sub(r"\$[^$]*\$|`[^`]*`", "", CELL.sub("", source(name)))
+
+
 def word_of(name: str) -> str:
     """Return the word that a page uses most, of those no other page has."""
     words = {
-        page: Counter(re.findall(r"\b[a-z]{5,}\b", CELL.sub("", source(page))))
+        page: Counter(re.findall(r"\b[a-z]{5,}\b", prose(page)))
         for page in CHAPTERS
     }
     others = {word for p in CHAPTERS if p != name for word in words[p]}
