@@ -41,6 +41,14 @@ def test_pages_describe_themselves(book: Build, name: str) -> None:
     assert len({*map(tuple, picture.reshape(-1, picture.shape[2])[::97])}) > 9
 
 
+@pytest.mark.parametrize("name", ["genindex", "search"])
+def test_pages_without_a_text_have_a_description(
+    book: Build, name: str
+) -> None:
+    (description,) = meta(book.page(name), "description")
+    assert len(description) > 50
+
+
 def test_no_two_pages_say_the_same(book: Build) -> None:
     for kind in ("description", "og:title", "og:image"):
         said = [meta(book.page(name), kind)[0] for name in PAGES]

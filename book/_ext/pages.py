@@ -26,6 +26,11 @@ ICON = re.compile(
     r'(?:"[^"]*"|\[[^\]]*\])\],?'
 )
 OWN = re.compile("[\ue000-\uf8ff]")  # what a style sheet draws by itself
+# Of the pages that have no text of their own
+SAID = {
+    "genindex": "Every term, function and class of the book, and where it is.",
+    "search": "Search all pages of the book, and see the sentences found.",
+}
 WORDS_A_MINUTE = 200
 LINES_A_MINUTE = 15  # of code
 
@@ -119,6 +124,9 @@ def lead_on(
     """Say how long a chapter is, and what its neighbours are about."""
     if page == "search":
         app.add_js_file("search.js", loading_method="defer")
+    if page in SAID:
+        description = f'<meta name="description" content="{SAID[page]}" />'
+        context["metatags"] += description
     if app.builder.name != "html" or doctree is None:
         return
     if page in {name for _, name in chapters(app.env)}:
