@@ -126,7 +126,7 @@ def lead_on(
         app.add_js_file("search.js", loading_method="defer")
     if page in SAID:
         description = f'<meta name="description" content="{SAID[page]}" />'
-        context["metatags"] += description
+        context["metatags"] = context.get("metatags", "") + description
     if app.builder.name != "html" or doctree is None:
         return
     if page in {name for _, name in chapters(app.env)}:

@@ -9,6 +9,7 @@ import html
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from io import BytesIO
 from itertools import takewhile
 from pathlib import Path
@@ -21,6 +22,7 @@ from chromium import launch
 from ereader import EBook
 from playwright.sync_api import sync_playwright
 from pypdf import PdfReader, PdfWriter
+from pypdf.generic import Fit
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
@@ -33,6 +35,7 @@ FILL_IN = """numbers => {
   for (const span of document.querySelectorAll(".page"))
     span.textContent = numbers[span.dataset.to].toString();
 }"""
+NODE = re.compile(rb"\bnode\d{8}\b")
 XHTML = "{http://www.w3.org/1999/xhtml}"
 ElementTree.register_namespace("", XHTML.strip("{}"))
 ElementTree.register_namespace("m", "http://www.w3.org/1998/Math/MathML")
@@ -65,13 +68,32 @@ class Paper(EBook):
         self.write_cover()
         for font in FONTS.glob("*.ttf"):  # no machine's own, so always these
             shutil.copy(font, self.outdir / "_static" / "fonts")
-        pdf = PdfWriter(clone_from=BytesIO(print_twice(self.whole_book())))
+        printed = PdfReader(BytesIO(print_twice(self.whole_book())))
+        pdf = PdfWriter(clone_from=printed)
+        chapter = None
+        for level, uri, title in self.contents():
+            place = printed.named_destinations[f"/{anchor(uri)}"]
+            above = chapter if level > 1 else None
+            item = pdf.add_outline_item(
+                title=title,
+                page_number=printed.get_destination_page_number(place),
+                parent=above,
+                fit=Fit.xyz(top=place.top),
+            )
+            chapter = above or item
         title, author = self.config.project, self.config.author
         pdf.metadata = {"/Title": title, "/Author": author}
         pdf.pdf_header = "%PDF-1.7"
         path = self.outdir / f"{self.config.epub_basename}.pdf"
         with path.open("wb") as file:
             pdf.write(file)
+
+    def contents(self) -> Iterator[tuple[int, str, str]]:
+        """Yield level, address and title of chapters and sections."""
+        for entry in self.refnodes:
+            if entry["level"] <= self.config.epub_tocdepth:
+                title = html.unescape(entry["text"])
+                yield entry["level"], entry["refuri"], title
 
     def whole_book(self) -> Path:
         """Write cover, contents and all pages as one page."""
@@ -83,11 +105,9 @@ class Paper(EBook):
         add(body, "img", src="_static/cover.svg", alt="", id="cover")
         contents = add(body, "nav", id="contents")
         add(contents, "h1", "Contents")
-        depth = self.config.epub_tocdepth
-        for entry in [e for e in self.refnodes if e["level"] <= depth]:
-            uri, title = entry["refuri"], html.unescape(entry["text"])
+        for level, uri, title in self.contents():
             line = add(contents, "p")
-            line.set("class", f"level-{entry['level']}")
+            line.set("class", f"level-{level}")
             add(line, "a", title, href=f"#{anchor(uri)}")
             add_number(line, anchor(uri))
             if "#" not in uri:
@@ -154,17 +174,19 @@ def name_the_heading(section: Element) -> None:
 def print_twice(book: Path) -> bytes:
     """Return the book as a PDF, in which the page numbers are those it has."""
     options: Any = {"prefer_css_page_size": True, "print_background": True}
-    options |= {"outline": True, "tagged": True}
     with sync_playwright() as playwright, launch(playwright) as browser:
         page = browser.new_page(color_scheme="light")
         page.goto(book.as_uri())
         page.evaluate(LOAD_FONTS)
-        numbers = page_numbers(page.pdf(**options))
+        numbers = page_numbers(page.pdf(tagged=True, **options))
         page.evaluate(FILL_IN, numbers)
-        pdf = page.pdf(**options)
+        pdf = page.pdf(tagged=True, **options)
     if page_numbers(pdf) != numbers:
         raise ExtensionError("expected the same pages with their numbers")
-    return pdf
+    # Chromium counts the parts of a page from anywhere: count them from zero.
+    parts = sorted({*NODE.findall(pdf)})
+    counted = {part: b"node%08d" % n for n, part in enumerate(parts)}
+    return NODE.sub(lambda found: counted[found[0]], pdf)
 
 
 def page_numbers(pdf: bytes) -> dict[str, int]:
