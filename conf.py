@@ -73,7 +73,7 @@ add_function_parentheses = False
 python_maximum_signature_line_length = 60
 intersphinx_mapping = {
     "torch": (
-        f"https://docs.pytorch.org/docs/{installed('torch')[:4]}/",
+        f"https://docs.pytorch.org/docs/{installed('torch').rpartition('.')[0]}/",
         "torch.inv",
     )
 }
@@ -253,8 +253,11 @@ def check_pages(app: Sphinx, env: BuildEnvironment) -> None:
 
 def faults_of_text(page: nodes.document) -> Iterator[str]:
     """Yield what no cell has run or drawn, and no reader can check."""
-    for block in page.findall(nodes.literal_block):
-        if "source" not in block and not is_part_of_cell(block):
+    blocks = [
+        b for b in page.findall(nodes.literal_block) if "source" not in b
+    ]
+    for block in [*blocks, *page.findall(nodes.doctest_block)]:
+        if not is_part_of_cell(block) and not is_of_docstring(block):
             yield f"code is shown that is not run: {block.astext()}"
     for raw in page.findall(nodes.raw):
         yield f"raw markup: {raw.astext()}"
@@ -282,13 +285,15 @@ def is_code_or_run(text: nodes.Text) -> bool:
     """Say whether a text was written by a machine, or for one."""
     kinds = (nodes.literal, nodes.FixedTextElement, nodes.math)
     node = text.parent
-    if isinstance(node, kinds) or "pasted-text" in node["classes"]:
-        return True
-    # The reference shows what stands in the code, where examples are run.
+    run = isinstance(node, kinds) or "pasted-text" in node["classes"]
+    return run or is_of_docstring(node)
+
+
+def is_of_docstring(node: nodes.Node | None) -> bool:
+    """Say whether the reference shows this, whose examples are run."""
     while node is not None:
-        if isinstance(node, addnodes.desc) or ":docstring of " in str(
-            node.source
-        ):
+        said = str(node.source)
+        if isinstance(node, addnodes.desc) or ":docstring of " in said:
             return True
         node = node.parent
     return False

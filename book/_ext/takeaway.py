@@ -28,6 +28,7 @@ from nbformat.v4 import (
     new_notebook,
 )
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 from sphinx.util.docutils import ReferenceRole
 from sphinx.util.math import get_node_equation_number
 from sphinx_markdown_builder.contexts import WrappedContext
@@ -111,7 +112,7 @@ class Prose(MarkdownTranslator):
 
     def unknown_visit(self, node: nodes.Node) -> None:
         """Refuse what would be lost."""
-        raise NotImplementedError(f"no Markdown for {node}")
+        raise ExtensionError(f"expected what Markdown can say, got {node}")
 
 
 def notebook_of(app: Any, page: str) -> nbformat.NotebookNode:
