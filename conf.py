@@ -60,7 +60,7 @@ extensions = [
     "sphinxext.opengraph",
     # The book's own
     *("folds", "exercises", "listing", "claims", "facts", "takeaway", "pages"),
-    *("ereader", "paper"),
+    *("ereader", "paper", "laboratory"),
 ]
 nitpicky = True
 nitpick_ignore_regex = [
@@ -90,6 +90,7 @@ nb_execution_timeout = 60
 nb_output_stderr = "error"
 nb_merge_streams = True
 nb_ipywidgets_js: dict[str, Any] = {}
+nb_render_markdown_format = "gfm"  # a cell can show a table
 nb_mime_priority_overrides = [
     ("epub", "image/svg+xml", None),  # not every e-reader draws SVG
     ("paper", "image/svg+xml", 1),
@@ -286,7 +287,8 @@ def is_code_or_run(text: nodes.Text) -> bool:
     kinds = (nodes.literal, nodes.FixedTextElement, nodes.math)
     node = text.parent
     run = isinstance(node, kinds) or "pasted-text" in node["classes"]
-    return run or is_of_docstring(node)
+    of_table = isinstance(node.parent, nodes.entry) and is_part_of_cell(node)
+    return run or of_table or is_of_docstring(node)
 
 
 def is_of_docstring(node: nodes.Node | None) -> bool:
