@@ -5,6 +5,7 @@ that lies beside this file, so nothing here caches, skips or forgives.
 """
 
 import hashlib
+import multiprocessing
 import os
 import platform
 import re
@@ -324,6 +325,17 @@ def faults_of_cell(cell: Any) -> Iterator[str]:
         yield "a figure but no caption" if drawn else "a caption but no figure"
 
 
+def end_readers(app: Sphinx, error: Exception | None) -> None:
+    """End whoever still reads pages when one of them has failed.
+
+    Sphinx asks them to end, but one whose kernel has just come to its end does
+    not hear it, and would wait for ever to hand over what it has read.
+    """
+    if error:
+        for reader in multiprocessing.active_children():
+            reader.kill()
+
+
 def mathml(tex: str, node: nodes.Element, *, block: bool) -> str:
     """Turn TeX into MathML, which browsers draw without any script."""
     try:
@@ -369,6 +381,7 @@ def setup(app: Sphinx) -> None:
     BookParser.failure.unlink(missing_ok=True)
     app.add_source_parser(BookParser, override=True)
     app.connect("env-updated", check_pages)
+    app.connect("build-finished", end_readers)
     # A page that only imports the package is read again when the package
     # changes.
     app.add_config_value("fingerprint", sources_of_outputs(), "env", (str,))

@@ -8,14 +8,27 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from _pytest.terminal import TerminalReporter
+from chromium import launch
 from filelock import FileLock
 from hypothesis import settings
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Response,
+    sync_playwright,
+)
+from sphinx.errors import ExtensionError
 
 ROOT = Path(__file__).parent.parent
 
@@ -109,6 +122,7 @@ def build(project: Path, output: Path, **environment: str) -> Build:
         env=os.environ | {"NO_COLOR": "1"} | environment,
         capture_output=True,
         text=True,
+        timeout=900,  # a build that hangs is none
     )
     said, warned = (
         re.sub(r"\x1b\[[\d;]*m", "", text) for text in (run.stdout, run.stderr)
@@ -136,6 +150,72 @@ def book(build_of_the_book: Build) -> Build:
     if build_of_the_book.status != 0:
         pytest.fail("the book does not build: see `make html`", pytrace=False)
     return build_of_the_book
+
+
+# The book in a browser
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start a Chromium."""
+    with sync_playwright() as playwright:
+        try:
+            chromium = launch(playwright)
+        except ExtensionError as error:
+            pytest.fail(str(error), pytrace=False)
+        yield chromium
+        chromium.close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A handler that does not print what it is asked for."""
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session")
+def site(book: Build) -> Iterator[str]:
+    """Serve the book, and return its address."""
+    handler = partial(Quiet, directory=str(book.html))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@dataclass
+class Visit:
+    """A page that is open, and all that went wrong on it."""
+
+    page: Page
+    home: str
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self.hear)
+        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
+        self.page.on(
+            "requestfailed", lambda r: self.complaints.append(f"no {r.url}")
+        )
+        self.page.on("response", self.look)
+
+    def hear(self, message: ConsoleMessage) -> None:
+        """Note errors and warnings on the console."""
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def look(self, response: Response) -> None:
+        """Note what is missing, and what comes from another host."""
+        if not response.ok or not response.url.startswith(self.home):
+            self.complaints.append(f"{response.status}: {response.url}")
+
+    def open(self, path: str) -> None:
+        """Go to a page, and wait until it has all that it asks for."""
+        self.page.goto(self.home + path, wait_until="networkidle")
+
+
+# A book to be broken
 
 
 @dataclass

@@ -149,6 +149,18 @@ def html_of(built: Build) -> dict[str, bytes]:
     }
 
 
+DEAF = """
+import signal, time
+parse = BookParser.parse
+def deaf(self, text, document):
+    parse(self, text, document)
+    if document["source"].endswith("late.md"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(9)
+BookParser.parse = deaf
+"""
+
+
 def test_a_false_claim_fails_a_second_time(small_book: SmallBook) -> None:
     replace_a_cell(small_book, "assert 1 + 1 == 3, 'a false claim'")
     for _ in range(2):
@@ -159,6 +171,22 @@ def test_a_false_claim_fails_a_second_time(small_book: SmallBook) -> None:
         assert re.match(r"The page that failed: .*sample\.md\n", reason)
         assert "assert 1 + 1 == 3, 'a false claim'" in reason
         assert reason.rstrip().endswith("AssertionError: a false claim")
+
+
+def test_a_failed_build_waits_for_no_page(small_book: SmallBook) -> None:
+    pages = small_book.project / "book"
+    header = (pages / "sample.md").read_text("utf-8").split("(sample)=")[0]
+    page = f"{header}# A late page\n\n```{{code-cell}}\n1 + 1\n```\n"
+    page += "".join(f"\n## Part {number}\n" for number in range(999))
+    (pages / "late.md").write_text(page, encoding="utf-8")
+    small_book.edit("book/index.md", "\nsample\n", "\nsample\nlate\n")
+    wait = "import time; time.sleep(4)"
+    replace_a_cell(small_book, f"{wait}; assert 1 + 1 == 3, 'a false claim'")
+    with (small_book.project / "conf.py").open("a", encoding="utf-8") as conf:
+        conf.write(DEAF)
+    built = small_book.build()
+    assert built.status != 0
+    assert "AssertionError: a false claim" in built.failure()
 
 
 def test_an_edited_module_runs_the_examples_again(
