@@ -65,7 +65,7 @@ lint: $(VENV)/ready  ## check style and types
 	$(RUN) mypy
 
 bench: $(VENV)/ready  ## time ensembles and builds of the book, as ratios
-	PYTHONPATH=code:tests OMP_NUM_THREADS=1 $(RUN) tests.bench
+	PYTHONPATH=code:tests:book/_ext OMP_NUM_THREADS=1 $(RUN) tests.bench
 
 times: $(VENV)/ready  ## measure anew what share of the time each chapter takes
 	@mkdir -p "$(BUILD)" && rm -rf "$(BUILD)/times"

@@ -207,7 +207,8 @@ class Visit:
 
     def look(self, response: Response) -> None:
         """Note what is missing, and what comes from another host."""
-        if not response.ok or not response.url.startswith(self.home):
+        missing = response.status >= 400
+        if missing or not response.url.startswith(self.home):
             self.complaints.append(f"{response.status}: {response.url}")
 
     def open(self, path: str) -> None:

@@ -99,6 +99,7 @@ def test_code_that_is_shown_is_run(name: str) -> None:
     assert kinds <= {
         *("{code-cell}", "{literalinclude}", "{warning}", "{admonition}"),
         *("{exercise}", "{hint}", "{whole-listing}"),
+        *("{laboratory}", "{preset}"),
         *("{toctree}", "{bibliography}", "{glossary}", "{eval-rst}"),
         *("{exercise-list}", "{build-facts}", "{build-times}"),
         "{claim-table}",

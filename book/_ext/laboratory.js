@@ -86,7 +86,7 @@ const ACTIVATIONS = {
   },
   gelu: {
     name: "GELU, exact",
-    python: "lambda z: z * torch.special.ndtr(z)",
+    python: "lambda z: z / 2 * torch.erfc(-z / 2**0.5)",
     at(z) {
       const below = erfc(-z / Math.SQRT2) / 2;
       const bell = Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI);
@@ -217,7 +217,13 @@ const METRICS = {
 // Knobs: what can be turned, and how far. The first choice is the start.
 const KNOBS = {
   depth: { name: "Layers", low: 1, high: 50, start: 5, slider: [1, 50, 1] },
-  width: { name: "Units", low: 1, high: 64, start: 3, slider: [1, 64, 1] },
+  width: {
+    name: "Units in each",
+    low: 1,
+    high: 64,
+    start: 3,
+    slider: [1, 64, 1],
+  },
   scale: {
     name: "Branch scale",
     low: 0,
@@ -248,7 +254,7 @@ const START = Object.fromEntries(
 
 // A knob's value from what is written, or an error that says what is wrong.
 function checked(knob, text) {
-  if (!(knob in KNOBS)) {
+  if (!Object.hasOwn(KNOBS, knob)) {
     const knobs = Object.keys(KNOBS).join(", ");
     throw new RangeError(`expected one of ${knobs}, got ${knob}`);
   }
@@ -377,19 +383,22 @@ function curve({ kind, values, front }, { x, y }) {
       pen = "M";
     }
   });
-  const place = front ? "front" : "back";
-  return `<g class="${kind} ${place}"><path class="line" d="${line}"/>${marks}</g>`;
+  return (
+    `<g class="${kind} ${front ? "front" : ""}">` +
+    `<path class="line" d="${line}"/>${marks}</g>`
+  );
 }
 
 function mark(kind, x, y, r) {
-  if (kind === "without") return `<circle cx="${x}" cy="${y}" r="${r}"/>`;
-  return `<path d="M${x - r} ${y - r}h${2 * r}v${2 * r}h${-2 * r}z"/>`;
+  const place = `transform="translate(${x} ${y})"`;
+  if (kind === "without") return `<circle ${place} r="${r}"/>`;
+  return `<path ${place} d="M${-r} ${-r}h${2 * r}v${2 * r}h${-2 * r}z"/>`;
 }
 
 function legend({ kind, values, front }, row) {
   const y = 14 + 18 * row;
   const name = `${kind} shortcuts`;
-  const place = front ? "front" : "back";
+  const place = front ? "front" : "";
   return (
     `<g class="${kind} ${place}"><path class="line" d="M8 ${y}h34"/>` +
     `${mark(kind, 25, y, 3.5)}</g>` +
@@ -496,8 +505,9 @@ function sentence({ kind, y, gradients }) {
 }
 
 function table(networks, metric) {
-  const columns = networks.flatMap(({ gradients }) => [gradients]);
-  columns.push(...networks.map(({ activations }) => activations));
+  const columns = ["gradients", "activations"].flatMap((what) =>
+    networks.map((network) => network[what]),
+  );
   const field = (number) => {
     const plain = number !== 0 && Number.isFinite(number);
     const text = plain ? printed(number) : said(number);
@@ -553,11 +563,10 @@ function livePython() {
 function findPresets() {
   return [...document.querySelectorAll(".preset")].map((place) => {
     const section = place.closest("section");
-    const marks = section.querySelectorAll(":scope > span[id]");
     return {
       title: section.querySelector("h3").firstChild.textContent,
       words: section.querySelector("p").innerHTML,
-      ids: [section, ...marks].map((element) => element.id),
+      id: section.id,
       address: written(read(place.dataset.state)),
     };
   });
@@ -645,15 +654,19 @@ function start(place) {
 
   const keepAddress = () => {
     const now = presets.find((p) => p.address === written(state));
-    history.replaceState(null, "", `#${now?.ids[0] ?? written(state)}`);
+    history.replaceState(null, "", `#${now?.id ?? written(state)}`);
   };
 
-  const goToAddress = () => {
-    const name = decodeURIComponent(location.hash.slice(1));
-    const preset = presets.find(({ ids }) => ids.includes(name));
-    if (!preset && !name.includes("=")) return false;
-    attempt(() => show(read(preset ? preset.address : name)));
-    return true;
+  // Any other place of the page is none of the laboratory's business.
+  const follow = (url) => {
+    const name = new URL(url).hash.slice(1);
+    const preset = presets.find(({ id }) => id === name);
+    if (!preset && !name.includes("=")) return;
+    attempt(() => {
+      show(read(preset ? preset.address : name));
+      keepAddress();
+    });
+    place.scrollIntoView();
   };
 
   form.addEventListener("input", ({ target }) =>
@@ -686,10 +699,9 @@ function start(place) {
     });
   }
   show(START);
-  const follow = () => goToAddress() && place.scrollIntoView();
-  follow();
-  addEventListener("load", follow); // after the browser's own scrolling
-  addEventListener("hashchange", follow);
+  follow(location);
+  addEventListener("load", () => follow(location)); // it has scrolled, too
+  addEventListener("hashchange", (event) => follow(event.newURL));
   new ResizeObserver(drawPanels).observe(part(".panels"));
 }
 
