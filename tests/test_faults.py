@@ -103,6 +103,42 @@ def test_the_tests_notice(fault: Fault, small_book: SmallBook) -> None:
     assert f"FAILED {fault.test}" in run.stdout
 
 
+@pytest.fixture
+def laboratory(small_book: SmallBook) -> SmallBook:
+    """Return a small book that has the laboratory."""
+    page = ROOT / "book" / "laboratory.md"
+    shutil.copy(page, small_book.project / "book")
+    small_book.edit("book/index.md", "\nbuilt\n", "\nbuilt\nlaboratory\n")
+    return small_book
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "test"),
+    [
+        pytest.param(
+            *row,
+            id=what.strip("*"),
+            marks=[] if what[0] == "*" else pytest.mark.faults,
+        )
+        for what, *row in rows("In the laboratory")
+    ],
+)
+def test_the_laboratorys_tests_notice(
+    laboratory: SmallBook, old: str, new: str, test: str
+) -> None:
+    laboratory.edit("book/_ext/laboratory.js", code(old), code(new))
+    run = laboratory.test(f"tests/test_laboratory.py::{test}")
+    assert run.returncode == 1, run.stdout
+    assert re.search(rf"^FAILED \S*::{test}", run.stdout, re.M), run.stdout
+
+
+@pytest.mark.faults
+def test_nothing_is_wrong_in_the_laboratory(laboratory: SmallBook) -> None:
+    tests = {row[-1] for row in rows("In the laboratory")}
+    run = laboratory.test(*(f"tests/test_laboratory.py::{t}" for t in tests))
+    assert run.returncode == 0, run.stdout
+
+
 def test_nothing_is_wrong_without_a_fault(small_book: SmallBook) -> None:
     run = small_book.test("tests/test_book.py")
     assert run.returncode == 0, run.stdout
