@@ -4,7 +4,8 @@ Everything printed is a ratio of what was measured in this run: machines
 differ, and are busy. A loop of ``DeepNeuralNetwork`` and ``measure_gradients``
 is held against an ``Ensemble`` of the same networks, the drawing of their
 weights included in both. Builds of the book are held against the *floor*, all
-cells of the book as one script in one process.
+cells of the book as one script in one process. Turning a knob of the
+laboratory is held against a frame of the screen.
 """
 
 import os
@@ -17,7 +18,9 @@ from pathlib import Path
 from time import perf_counter
 
 import torch
+from chromium import launch
 from conftest import CHAPTERS, ROOT, Build, build, cells
+from playwright.sync_api import sync_playwright
 
 from shortcuts import DeepNeuralNetwork, measure_gradients
 from shortcuts.ensembles import Ensemble
@@ -25,6 +28,18 @@ from shortcuts.printed import SIZES
 
 X = torch.tensor([[1.0, 0.0, -1.0]])
 ROUNDS = 5
+FRAME = 16  # milliseconds
+# A hundred turns of a knob, each with all that the page then writes anew.
+TURN = """([knob, factor]) => {
+  const input = document.getElementById(`knob-${knob}`);
+  return [...Array(100)].map((_, turn) => {
+    input.value = turn * factor;
+    const start = performance.now();
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+    document.body.getBoundingClientRect();
+    return performance.now() - start;
+  });
+}"""
 
 
 def loop(networks: int) -> int:
@@ -142,13 +157,36 @@ def builds() -> None:
             wall, built = seconds_of_build(project)
             # Without their examples the pages are refused, and yet written.
             assert (built.status == 0) == (new != '"off"'), built.output
+            if what == "a cold build":
+                html = shutil.copytree(built.html, Path(folder) / "html")
             ran = built.output.count("Executing notebook using")
             print(f"{what:<42}{wall / floor:6.2f}{ran:12}")
+        laboratory(html)
     print("\nshare of the CPU time, run alone:")
     for chapter in CHAPTERS:
         print(
             f"{chapter:<42}{seconds_of_script(script(chapter))[1] / cpu:6.2f}"
         )
+
+
+def laboratory(html: Path) -> None:
+    """Print what turning a knob costs at 32 layers of 64 units."""
+    address = (html / "laboratory.html").as_uri() + "#depth=32&width=64"
+    print("\n32 layers of 64 units in the laboratory, shares of a frame:")
+    with sync_playwright() as playwright, launch(playwright) as browser:
+        page = browser.new_page()
+        for what, options, knob, factor in (
+            ("another seed", "", "seed", 1),
+            ("another scale", "&shortcut=on", "scale", 0.01),
+            ("... of exact GELU", "&activation=gelu", "scale", 0.01),
+            ("... with LayerNorm", "&norm=pre&shortcut=on", "scale", 0.01),
+        ):
+            page.goto("about:blank")
+            page.goto(address + options)
+            page.evaluate(TURN, [knob, factor])  # compiles it
+            times = sorted(page.evaluate(TURN, [knob, factor]))
+            low, median, high = (times[i] / FRAME for i in (0, 50, 99))
+            print(f"{what:<42}{median:6.2f} ({low:.2f} to {high:.2f})")
 
 
 if __name__ == "__main__":

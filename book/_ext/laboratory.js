@@ -14,9 +14,10 @@ function mersenneTwister(seed) {
   let next = 624;
   const twist = () => {
     for (let i = 0; i < 624; i++) {
-      const y = (state[i] & 0x80000000) | (state[(i + 1) % 624] & 0x7fffffff);
-      const mixed = (y >>> 1) ^ (y & 1 ? 0x9908b0df : 0);
-      state[i] = state[(i + 397) % 624] ^ mixed;
+      const after = state[i < 623 ? i + 1 : 0];
+      const y = (state[i] & 0x80000000) | (after & 0x7fffffff);
+      const mixed = (y >>> 1) ^ (-(y & 1) & 0x9908b0df);
+      state[i] = state[i < 227 ? i + 397 : i - 227] ^ mixed;
     }
     next = 0;
   };
@@ -167,12 +168,12 @@ export function measure(linears, { activation, scale, norm }, shortcut) {
     const { rows, columns, weight, bias } = linear;
     const bypassed = shortcut && rows === columns;
     const normed = norm === "pre" ? layerNorm(h) : { x: h };
+    const { x } = normed;
     const out = new Float64Array(rows);
     const slopes = new Float64Array(rows);
     for (let i = 0; i < rows; i++) {
       let z = bias[i];
-      for (let j = 0; j < columns; j++)
-        z += weight[i * columns + j] * normed.x[j];
+      for (let j = 0; j < columns; j++) z += weight[i * columns + j] * x[j];
       const [value, slope] = at(z);
       out[i] = bypassed ? h[i] + scale * value : value;
       slopes[i] = bypassed ? scale * slope : slope;
@@ -325,7 +326,11 @@ function scales(width, depth, curves) {
     const part = (high - log) / (high - low);
     return EDGE.top + 8 + part * (HEIGHT - EDGE.top - EDGE.bottom - 16);
   };
-  return { x, y, low, high };
+  const ticks = [];
+  const step = Math.ceil((high - low) / 6);
+  if (logs.length)
+    for (let power = low; power <= high; power += step) ticks.push(power);
+  return { x, y, ticks };
 }
 
 function layerAt(x, width, depth) {
@@ -333,11 +338,10 @@ function layerAt(x, width, depth) {
   return Math.round(Math.min(1, Math.max(0, part)) * (depth - 1));
 }
 
-function axes(width, depth, { x, y, low, high }) {
+function axes(width, depth, { x, y, ticks }) {
   const bottom = HEIGHT - EDGE.bottom;
   const parts = [];
-  const step = Math.ceil((high - low) / 6);
-  for (let power = low; power <= high; power += step) {
+  for (const power of ticks) {
     const at = y(power).toFixed(1);
     parts.push(
       `<path class="grid" d="M${EDGE.left} ${at}H${width - EDGE.right}"/>`,
@@ -364,36 +368,39 @@ function axes(width, depth, { x, y, low, high }) {
 }
 
 function curve({ kind, values, front }, { x, y }) {
-  const small = values.length > 25 ? 1.8 : 3.5;
+  const mark = MARKS[kind](values.length > 25 ? 1.8 : 3.5);
   let line = "";
   let marks = "";
+  let strange = "";
   let pen = "M";
   values.forEach((value, layer) => {
     const across = x(layer).toFixed(1);
     if (value > 0 && Number.isFinite(value)) {
-      const up = y(Math.log10(value)).toFixed(1);
-      line += `${pen}${across} ${up}`;
-      marks += mark(kind, across, up, small);
+      const place = `${across} ${y(Math.log10(value)).toFixed(1)}`;
+      line += pen + place;
+      marks += `M${place}${mark}`;
       pen = "L";
     } else {
-      const zero = value === 0;
-      const up = zero ? HEIGHT - EDGE.bottom : EDGE.top;
-      const tip = zero ? "l-4 -7h8z" : "l-4 7h8z";
-      marks += `<path class="end" d="M${across} ${up}${tip}"/>`;
+      strange +=
+        value === 0
+          ? `M${across} ${HEIGHT - EDGE.bottom}l-4 -7h8z`
+          : `M${across} ${EDGE.top}l-4 7h8z`;
       pen = "M";
     }
   });
   return (
     `<g class="${kind} ${front ? "front" : ""}">` +
-    `<path class="line" d="${line}"/>${marks}</g>`
+    `<path class="line" d="${line}"/><path class="marks" d="${marks}"/>` +
+    `<path class="ends" d="${strange}"/></g>`
   );
 }
 
-function mark(kind, x, y, r) {
-  const place = `transform="translate(${x} ${y})"`;
-  if (kind === "without") return `<circle ${place} r="${r}"/>`;
-  return `<path ${place} d="M${-r} ${-r}h${2 * r}v${2 * r}h${-2 * r}z"/>`;
-}
+// A circle and a square of radius r, around where the pen stands.
+const MARKS = {
+  without: (r) =>
+    `m${-r} 0a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`,
+  with: (r) => `m${-r} ${-r}h${2 * r}v${2 * r}h${-2 * r}z`,
+};
 
 function legend({ kind, values, front }, row) {
   const y = 14 + 18 * row;
@@ -401,7 +408,7 @@ function legend({ kind, values, front }, row) {
   const place = front ? "front" : "";
   return (
     `<g class="${kind} ${place}"><path class="line" d="M8 ${y}h34"/>` +
-    `${mark(kind, 25, y, 3.5)}</g>` +
+    `<path class="marks" d="M25 ${y}${MARKS[kind](3.5)}"/></g>` +
     `<text x="50" y="${y}" dy="0.35em" class="${place}">` +
     `${[name, ...ends(values)].join(", ")}</text>`
   );
@@ -419,18 +426,26 @@ function ends(values) {
   return found;
 }
 
-function panel(svg, curves, marked) {
-  const width = svg.clientWidth || 320;
+function panel(svg, width, curves, marked) {
   const depth = curves[0].values.length;
   const to = scales(width, depth, curves);
   const ordered = curves.toSorted((a, b) => a.front - b.front);
   const line = `M${to.x(marked)} ${EDGE.top}V${HEIGHT - EDGE.bottom}`;
   svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-  svg.innerHTML =
-    axes(width, depth, to) +
-    (marked === null ? "" : `<path class="marked" d="${line}"/>`) +
-    ordered.map((one) => curve(one, to)).join("") +
-    curves.map(legend).join("");
+  [
+    axes(width, depth, to),
+    marked === null ? "" : `<path class="marked" d="${line}"/>`,
+    ordered.map((one) => curve(one, to)).join(""),
+    curves.map(legend).join(""),
+  ].forEach((drawing, i) => write(svg.children[i], drawing));
+}
+
+// Most of a page stays as it is when a knob is turned, and writing takes time.
+const WRITTEN = new WeakMap();
+
+function write(element, html) {
+  if (WRITTEN.get(element) !== html) element.innerHTML = html;
+  WRITTEN.set(element, html);
 }
 
 // The page: controls, panels, words and the Python, all made from one state.
@@ -454,23 +469,24 @@ function control(knob) {
 }
 
 const PLACES = Object.keys(KNOBS).filter((knob) => knob !== "metric");
+const EMPTY = `<svg role="img">${"<g></g>".repeat(4)}</svg>`;
 const INSIDE = `
   <div class="presets" role="group" aria-label="Presets"></div>
-  <p class="preset-says"></p>
   <form aria-label="Knobs">
     <div class="knobs">${PLACES.map(control).join("")}
       <button type="reset">Reset</button>
     </div>
     <p class="complaint" role="alert"></p>
     <div class="panels">
-      <figure>${control("metric")}<svg role="img"></svg></figure>
+      <figure>${control("metric")}${EMPTY}</figure>
       <figure>
         <figcaption>mean |h|, what goes into each layer</figcaption>
-        <svg role="img"></svg>
+        ${EMPTY}
       </figure>
     </div>
   </form>
   <p class="marked-says"></p>
+  <p class="preset-says"></p>
   <div class="summary" role="status"></div>
   <details class="fold numbers">
     <summary>All numbers</summary>
@@ -495,12 +511,13 @@ function results(linears, state) {
 
 function sentence({ kind, y, gradients }) {
   const last = gradients.length - 1;
-  const layers = `${said(gradients[0])} at layer 0`;
-  const more = last ? `, ${said(gradients[last])} at layer ${last}` : "";
-  const strange = ends(gradients).map((words) => `; ${words}`);
+  const found = [`${said(gradients[0])} at layer 0`];
+  if (last) found.push(`${said(gradients[last])} at layer ${last}`);
+  const strange = ends(gradients);
+  if (strange[0]?.startsWith("all")) found.length = 0; // and that is all
   return (
     `<strong>${kind === "with" ? "With" : "Without"} shortcuts</strong>: ` +
-    `gradient ${layers}${more}${strange.join("")}. Output y: ${said(y)}.`
+    `gradient ${[...found, ...strange].join(", ")}. Output y: ${said(y)}.`
   );
 }
 
@@ -545,16 +562,14 @@ function livePython() {
   );
   const copy = cell.cloneNode(true);
   const code = copy.querySelector("pre");
-  const lines = code.innerHTML.split("\n");
   const texts = code.textContent.split("\n");
   const first = texts.findIndex((line) => line.startsWith("depth, width"));
+  const lines = code.innerHTML.split("\n");
+  lines.splice(first, 3, '<span class="settings"></span>');
+  code.innerHTML = lines.join("\n");
+  const held = code.querySelector(".settings");
   const show = (state) => {
-    const held = settings(state);
-    code.innerHTML = lines
-      .with(first, held[0])
-      .with(first + 1, held[1])
-      .with(first + 2, held[2])
-      .join("\n");
+    held.textContent = settings(state).join("\n");
   };
   return { copy, show };
 }
@@ -577,6 +592,7 @@ function start(place) {
   live.innerHTML = INSIDE;
   live.className = "live";
   place.append(live);
+  place.classList.add("alive");
   const part = (selector) => live.querySelector(selector);
   const form = part("form");
   const [gradientPanel, activationPanel] = live.querySelectorAll("svg");
@@ -591,10 +607,11 @@ function start(place) {
   let state = START;
   let linears, drawn, networks;
   let marked = null; // the layer under the pointer
+  let width = gradientPanel.clientWidth; // kept, since asking takes time
 
   const draw = () => {
-    const { depth, width, seed } = state;
-    const sizes = [...Array(depth).fill(width), 1];
+    const { depth, width: units, seed } = state;
+    const sizes = [...Array(depth).fill(units), 1];
     if (drawn !== `${seed}: ${sizes}`) linears = drawLinears(seed, sizes);
     drawn = `${seed}: ${sizes}`;
   };
@@ -605,7 +622,7 @@ function start(place) {
       [activationPanel, "activations"],
     ]) {
       const curves = networks.map((n) => ({ ...n, values: n[what] }));
-      panel(svg, curves, marked);
+      panel(svg, width, curves, marked);
     }
     const at = ({ kind, gradients, activations }) =>
       `${kind} shortcuts gradient ${said(gradients[marked])}, ` +
@@ -628,8 +645,8 @@ function start(place) {
     gradientPanel.setAttribute("aria-label", `${metric}, by layer`);
     activationPanel.setAttribute("aria-label", "mean |h|, by layer");
     drawPanels();
-    part(".summary").innerHTML = sentences.map((s) => `<p>${s}</p>`).join("");
-    part(".numbers div").innerHTML = table(networks, metric);
+    write(part(".summary"), sentences.map((s) => `<p>${s}</p>`).join(""));
+    write(part(".numbers div"), table(networks, metric));
     python.show(state);
     for (const input of form.querySelectorAll("[name]")) {
       if (input !== source) input.value = state[input.name];
@@ -637,7 +654,7 @@ function start(place) {
     }
     const now = presets.findIndex((p) => p.address === written(state));
     buttons.forEach((b, i) => b.setAttribute("aria-pressed", i === now));
-    part(".preset-says").innerHTML = presets[now]?.words ?? "";
+    write(part(".preset-says"), presets[now]?.words ?? "");
     part(".complaint").textContent = "";
   };
 
@@ -690,7 +707,7 @@ function start(place) {
   );
   for (const svg of [gradientPanel, activationPanel]) {
     svg.addEventListener("pointermove", ({ offsetX }) => {
-      marked = layerAt(offsetX, svg.clientWidth, state.depth);
+      marked = layerAt(offsetX, width, state.depth);
       drawPanels();
     });
     svg.addEventListener("pointerleave", () => {
@@ -698,11 +715,14 @@ function start(place) {
       drawPanels();
     });
   }
+  new ResizeObserver(() => {
+    width = gradientPanel.clientWidth;
+    drawPanels();
+  }).observe(part(".panels"));
   show(START);
   follow(location);
   addEventListener("load", () => follow(location)); // it has scrolled, too
   addEventListener("hashchange", (event) => follow(event.newURL));
-  new ResizeObserver(drawPanels).observe(part(".panels"));
 }
 
 const place = document.getElementById("lab");
