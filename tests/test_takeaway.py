@@ -1,6 +1,7 @@
 """What a reader takes along runs elsewhere, and says what the page says."""
 
 import ast
+import asyncio
 import email
 import os
 import re
@@ -117,7 +118,8 @@ def rerun(unpacked: Path, reader: dict[str, str]) -> dict[str, Any]:
         client = NotebookClient(
             notebook, resources={"metadata": {"path": str(path.parent)}}
         )
-        return client.execute(env=reader)
+        # client.execute() would leave its event loop open.
+        return asyncio.run(client.async_execute(env=reader))
 
     return in_pairs(run, CHAPTERS)
 
