@@ -491,6 +491,8 @@ def test_zeros_are_said(lab: Visit) -> None:
     gradients = lab.page.locator("#lab svg").first
     assert "with shortcuts, all exactly 0" in gradients.inner_html()
     assert ends(gradients, "with") == 50
+    fields = lab.page.locator("#lab tbody data").all_text_contents()
+    assert fields[1] == "exactly 0"
     show(lab.page, "rezero")
     assert "49 of 50 exactly 0" in gradients.inner_html()
 
@@ -503,6 +505,8 @@ def test_overflow_is_said(lab: Visit) -> None:
     assert "With shortcuts: gradient all overflow. Output y: " in summary
     gradients = lab.page.locator("#lab svg").first
     assert "with shortcuts, all overflow<" in gradients.inner_html()
+    fields = lab.page.locator("#lab tbody data").all_text_contents()
+    assert fields[1] == "overflow"
     assert ends(gradients, "with") > 9
 
 

@@ -480,7 +480,7 @@ const INSIDE = `
     <div class="panels">
       <figure>${control("metric")}${EMPTY}</figure>
       <figure>
-        <figcaption>mean |h|, what goes into each layer</figcaption>
+        <div>mean |h|, what goes into each layer</div>
         ${EMPTY}
       </figure>
     </div>
