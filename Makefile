@@ -46,7 +46,7 @@ epub: $(VENV)/ready  ## run every example, and write the book for e-readers
 test: lint  ## check the package and the book, in a browser too
 	$(RUN) pytest -n auto --dist loadfile
 
-faults: $(VENV)/ready  ## put in every fault of tests/FAULTS.md (twenty minutes)
+faults: $(VENV)/ready  ## put in every fault of tests/FAULTS.md (half an hour)
 	$(RUN) pytest -n auto -m "" tests/test_faults.py
 
 mutants: $(VENV)/ready  ## change the package in every small way (an hour)

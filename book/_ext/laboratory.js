@@ -161,7 +161,7 @@ function layerNormBack(gradient, { x, factor }) {
 // The output y, the loss's own gradient dL/dy = 2y, and for each layer the
 // means of |h|, |dy/dz| and |dy/dW|. For one sample dy/dW is dy/dz times what
 // goes into the Linear, so their means multiply.
-export function measure(linears, { activation, scale, norm }, shortcut) {
+function measure(linears, { activation, scale, norm }, shortcut) {
   const { at } = ACTIVATIONS[activation];
   let h = input(linears[0].columns);
   const layers = linears.map((linear) => {
