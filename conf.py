@@ -5,19 +5,20 @@ that lies beside this file, so nothing here caches, skips or forgives.
 """
 
 import hashlib
-import multiprocessing
 import os
 import platform
 import re
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
 import matplotlib.font_manager  # noqa: F401  (see below: the kernels)
 import nbformat
+import psutil
 from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -329,11 +330,13 @@ def end_readers(app: Sphinx, error: Exception | None) -> None:
     """End whoever still reads pages when one of them has failed.
 
     Sphinx asks them to end, but one whose kernel has just come to its end does
-    not hear it, and would wait for ever to hand over what it has read.
+    not hear it, and would wait for ever to hand over what it has read. Their
+    kernels would see that they are alone, but not before they have started.
     """
     if error:
-        for reader in multiprocessing.active_children():
-            reader.kill()
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def mathml(tex: str, node: nodes.Element, *, block: bool) -> str:

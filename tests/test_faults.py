@@ -185,7 +185,9 @@ def html_of(built: Build) -> dict[str, bytes]:
     }
 
 
-DEAF = """
+# A reader that does not hear that it shall end, and a kernel that does not see
+# that its reader has ended.
+READER = """
 import signal, time
 parse = BookParser.parse
 def deaf(self, text, document):
@@ -194,6 +196,12 @@ def deaf(self, text, document):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(9)
 BookParser.parse = deaf
+"""
+KERNEL = """
+import os, time
+reader = os.getppid()
+os.getppid = lambda: reader
+time.sleep(9999)
 """
 
 
@@ -209,17 +217,24 @@ def test_a_false_claim_fails_a_second_time(small_book: SmallBook) -> None:
         assert reason.rstrip().endswith("AssertionError: a false claim")
 
 
-def test_a_failed_build_waits_for_no_page(small_book: SmallBook) -> None:
+@pytest.mark.parametrize(
+    ("conf", "cell"),
+    [(READER, "1 + 1"), ("", KERNEL)],
+    ids=["reader", "kernel"],
+)
+def test_a_failed_build_waits_for_no_page(
+    small_book: SmallBook, conf: str, cell: str
+) -> None:
     pages = small_book.project / "book"
     header = (pages / "sample.md").read_text("utf-8").split("(sample)=")[0]
-    page = f"{header}# A late page\n\n```{{code-cell}}\n1 + 1\n```\n"
+    page = f"{header}# A late page\n\n```{{code-cell}}\n{cell}\n```\n"
     page += "".join(f"\n## Part {number}\n" for number in range(999))
     (pages / "late.md").write_text(page, encoding="utf-8")
     small_book.edit("book/index.md", "\nsample\n", "\nsample\nlate\n")
     wait = "import time; time.sleep(4)"
     replace_a_cell(small_book, f"{wait}; assert 1 + 1 == 3, 'a false claim'")
-    with (small_book.project / "conf.py").open("a", encoding="utf-8") as conf:
-        conf.write(DEAF)
+    with (small_book.project / "conf.py").open("a", encoding="utf-8") as file:
+        file.write(conf)
     built = small_book.build()
     assert built.status != 0
     assert "AssertionError: a false claim" in built.failure()
