@@ -46,7 +46,7 @@ def copy(folder: Path) -> None:
     modules = (ROOT / "code" / "shortcuts").glob("*.py")
     tests = [f"tests/test_{module.stem}.py" for module in sorted(modules)]
     settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    settings = settings.replace('["code", "tests"]', '["src", "tests"]')
+    settings = settings.replace('pythonpath = ["code"', 'pythonpath = ["src"')
     settings += CONFIGURATION.format(
         tests=[test for test in tests if (folder / test).exists()],
         skipped=" and not ".join(SKIPPED),
