@@ -331,7 +331,7 @@ def end_readers(app: Sphinx, error: Exception | None) -> None:
 
     Sphinx asks them to end, but one whose kernel has just come to its end does
     not hear it, and would wait for ever to hand over what it has read. Their
-    kernels would see that they are alone, but not before they have started.
+    kernels see that they are alone, but only once they have started.
     """
     if error:
         for process in psutil.Process().children(recursive=True):

@@ -46,7 +46,9 @@ def copy(folder: Path) -> None:
     modules = (ROOT / "code" / "shortcuts").glob("*.py")
     tests = [f"tests/test_{module.stem}.py" for module in sorted(modules)]
     settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    settings = settings.replace('pythonpath = ["code"', 'pythonpath = ["src"')
+    before = 'pythonpath = ["code"'
+    assert settings.count(before) == 1, f"pyproject.toml has no {before}"
+    settings = settings.replace(before, 'pythonpath = ["src"')
     settings += CONFIGURATION.format(
         tests=[test for test in tests if (folder / test).exists()],
         skipped=" and not ".join(SKIPPED),
