@@ -1,155 +1,54 @@
-"""What several tests share: the book, as it is written and as it is built."""
+"""What several tests are given: the built book, a browser, a small book."""
 
-import html
-import json
 import os
-import pickle
-import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
 import pytest
 from _pytest.terminal import TerminalReporter
-from chromium import launch
 from filelock import FileLock
 from hypothesis import settings
-from playwright.sync_api import (
-    Browser,
-    ConsoleMessage,
-    Page,
-    Response,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, sync_playwright
 from sphinx.errors import ExtensionError
 
-ROOT = Path(__file__).parent.parent
+from build import BUILD, is_fresh
+from helpers import ROOT, Build, Quiet, SmallBook
+from press.chromium import launch
+
+NO_BROWSER = os.environ.get("BROWSER") == "no"
 
 # The same examples in every run, and no limit of time: machines are slow at
 # times.
 settings.register_profile("book", deadline=None, derandomize=True)
 settings.load_profile("book")
 
-# A cell: its options, which stand first in either of MyST's two ways, and its
-# code.
-CELL = re.compile(
-    r"^```\{code-cell\}\n(?:---\n(?P<yaml>.*?)---\n)?(?P<short>(?::[^\n]*\n)*)"
-    r"(?P<code>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
-
-
-def source(name: str) -> str:
-    """Return a page as it is written."""
-    return (ROOT / "book" / f"{name}.md").read_text(encoding="utf-8")
-
-
-def cells(name: str) -> list[re.Match[str]]:
-    """Return the cells of a page."""
-    return list(CELL.finditer(source(name)))
-
-
-def shown(name: str) -> list[str]:
-    """Return the code of the cells that a page shows, as it is written."""
-    return [
-        cell["code"].removesuffix("\n")
-        for cell in cells(name)
-        if "remove-cell" not in cell["short"]
-    ]
-
-
-def entries(toctree: str) -> list[str]:
-    """Return the pages that a table of contents on the landing page names."""
-    listed = source("index").split(f":caption: {toctree}\n")[1].split("```")[0]
-    return [page for page in listed.split() if page != "genindex"]
-
-
-CHAPTERS = entries("Chapters")
-PAGES = ["index", *CHAPTERS, *entries("Back matter")]
-EXECUTED = [page for page in PAGES if "{code-cell" in source(page)]
-
-
-@dataclass
-class Build:
-    """What one run of Sphinx did."""
-
-    html: Path
-    status: int
-    output: str  # progress, then warnings
-    warnings: str
-
-    def page(self, name: str) -> str:
-        """Return the HTML of a page."""
-        return (self.html / f"{name}.html").read_text(encoding="utf-8")
-
-    def listing(self, name: str) -> str:
-        """Return the whole listing at the end of a chapter."""
-        (block,) = re.findall(
-            r'<details class="fold whole-listing">.*?<pre>(.*?)</pre>',
-            self.page(name),
-            re.DOTALL,
-        )
-        return html.unescape(re.sub(r"<[^>]*>", "", block)).rstrip("\n")
-
-    def notebook(self, name: str) -> Any:
-        """Return what a page's cells were when they had run."""
-        folder = self.html.parent / "jupyter_execute"
-        return json.loads((folder / f"{name}.ipynb").read_text("utf-8"))
-
-    @property
-    def failed(self) -> bool:
-        """Say whether an example has ended it."""
-        return (self.html.parent / "failure.txt").exists()
-
-    def failure(self) -> str:
-        """Return the reason that is kept for the end of the log."""
-        return (self.html.parent / "failure.txt").read_text(encoding="utf-8")
-
-
-def build(project: Path, output: Path, **environment: str) -> Build:
-    """Build the book of a project as `make html` does, with all checks on."""
-    options: list[str | Path] = ["-c", project, "-W", "-T", "-j", "auto"]
-    options += ["-d", output / "doctrees", project / "book", output / "html"]
-    run = subprocess.run(
-        [sys.executable, "-m", "sphinx", *options],
-        env=os.environ | {"NO_COLOR": "1"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=900,  # a build that hangs is none
-    )
-    said, warned = (
-        re.sub(r"\x1b\[[\d;]*m", "", text) for text in (run.stdout, run.stderr)
-    )
-    return Build(output / "html", run.returncode, said + warned, warned)
-
 
 @pytest.fixture(scope="session")
-def build_of_the_book(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """Build the book itself, once for all tests and processes."""
+def book(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    """Return what `make html` has built; where that is stale, build it."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
     with FileLock(shared / "book.lock"):
-        kept = shared / "book.pickle"
-        if not kept.exists():
-            kept.write_bytes(pickle.dumps(build(ROOT, shared / "book")))
-        found: Build = pickle.loads(kept.read_bytes())
-        return found
-
-
-@pytest.fixture(scope="session")
-def book(build_of_the_book: Build) -> Build:
-    """Return the built book, if there is one."""
-    if build_of_the_book.status != 0:
-        pytest.fail("the book does not build: see `make html`", pytrace=False)
-    return build_of_the_book
+        if not is_fresh():
+            run = subprocess.run(
+                [sys.executable, ROOT / "tools" / "build.py", "html"],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+                capture_output=True,
+                text=True,
+            )
+            if run.returncode:
+                pytest.fail(
+                    f"the book does not build: {run.stdout}{run.stderr}",
+                    pytrace=False,
+                )
+    return Build(BUILD / "html", 0, "", "")
 
 
 # The book in a browser
@@ -167,13 +66,6 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """A handler that does not print what it is asked for."""
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
-
-
 @pytest.fixture(scope="session")
 def site(book: Build) -> Iterator[str]:
     """Serve the book, and return its address."""
@@ -184,71 +76,7 @@ def site(book: Build) -> Iterator[str]:
         server.shutdown()
 
 
-@dataclass
-class Visit:
-    """A page that is open, and all that went wrong on it."""
-
-    page: Page
-    home: str
-    complaints: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.page.on("console", self.hear)
-        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
-        self.page.on(
-            "requestfailed", lambda r: self.complaints.append(f"no {r.url}")
-        )
-        self.page.on("response", self.look)
-
-    def hear(self, message: ConsoleMessage) -> None:
-        """Note errors and warnings on the console."""
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-    def look(self, response: Response) -> None:
-        """Note what is missing, and what comes from another host."""
-        missing = response.status >= 400
-        if missing or not response.url.startswith(self.home):
-            self.complaints.append(f"{response.status}: {response.url}")
-
-    def open(self, path: str) -> None:
-        """Go to a page, and wait until it has all that it asks for."""
-        self.page.goto(self.home + path, wait_until="networkidle")
-
-
 # A book to be broken
-
-
-@dataclass
-class SmallBook:
-    """A copy of the project with one short chapter, to be broken."""
-
-    project: Path
-
-    def edit(self, file: str, old: str, new: str) -> None:
-        """Change one place of a file."""
-        path = self.project / file
-        text = path.read_text(encoding="utf-8")
-        assert text.count(old) == 1, f"{file} holds {old!r} not once"
-        path.write_text(text.replace(old, new), encoding="utf-8")
-
-    def build(self, **environment: str) -> Build:
-        """Build it; a second call is incremental."""
-        return build(self.project, self.project / "_build", **environment)
-
-    def test(
-        self, *options: str, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Run its tests, as `make test` does."""
-        kept = {k: v for k, v in os.environ.items() if "PYTEST" not in k}
-        own = f"--basetemp={self.project / 'tests-of-its-own'}"
-        return subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:xdist", own, *options],
-            cwd=self.project,
-            env=kept | {"NO_COLOR": "1"} | environment,
-            capture_output=True,
-            text=True,
-        )
 
 
 @pytest.fixture
@@ -257,20 +85,35 @@ def small_book(tmp_path: Path) -> SmallBook:
     project = tmp_path / "project"
     ignore = shutil.ignore_patterns("__pycache__")
     parts = "_ext", "_static", "_templates"
-    for folder in ("code", "tests", *(f"book/{part}" for part in parts)):
+    for folder in (
+        "code",
+        "tests",
+        "tools",
+        *(f"book/{part}" for part in parts),
+    ):
         shutil.copytree(ROOT / folder, project / folder, ignore=ignore)
     lock = "requirements.txt", "constraints.txt"
     for file in ("Makefile", "conf.py", "pyproject.toml", "LICENSE", *lock):
         shutil.copy(ROOT / file, project)
     for file in ("references.bib", "torch.inv"):
         shutil.copy(ROOT / "book" / file, project / "book")
-    for page in (ROOT / "tests" / "small_book").iterdir():
+    for page in (ROOT / "tests" / "faults" / "small_book").iterdir():
         shutil.copy(page, project / "book")
     return SmallBook(project)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what needs a browser, where there shall be none."""
+    for item in items:
+        if NO_BROWSER and "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.skip(reason="BROWSER=no"))
+
+
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Print what came of each fault, where all were asked for."""
+    """Say what was left out; print what came of each fault, if of all."""
+    if NO_BROWSER:
+        words = "BROWSER=no: nobody has looked at the pages in a browser."
+        terminalreporter.write_line(words)
     if terminalreporter.config.option.markexpr:
         return
     sides = {

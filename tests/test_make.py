@@ -8,7 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+
+from helpers import ROOT
 
 OLD = (
     'case "$*" in --version) echo Python 3.8.1;; *version_info*) exit 1;; esac'

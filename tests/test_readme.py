@@ -7,8 +7,8 @@ import sys
 
 import pytest
 import torch
-from conftest import ROOT, Build
 
+from helpers import ROOT, Build
 from shortcuts.ensembles import Ensemble
 from shortcuts.printed import NOTEBOOK_WITH, SIZES
 

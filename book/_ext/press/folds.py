@@ -1,0 +1,48 @@
+"""What a page folds away: hints, solutions and whole listings.
+
+On the site a click opens them. Paper and e-readers take no clicks: there hints
+and solutions are open, and whole listings, which repeat a chapter, left out.
+"""
+
+from docutils import nodes
+from myst_nb.sphinx_ import HideCodeCellNode
+from sphinx.util.docutils import SphinxDirective
+from sphinx.writers.html5 import HTML5Translator
+
+
+def fold(title: str, *content: nodes.Node, kind: str) -> nodes.Element:
+    """Return content that is folded, as MyST-NB folds a solution."""
+    found: nodes.Element = HideCodeCellNode("", *content, prompt_show=title)
+    found["classes"].append(kind)
+    return found
+
+
+class Hint(SphinxDirective):
+    """A folded hint."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Return the fold."""
+        return [fold("Hint", *self.parse_content_to_nodes(), kind="hint")]
+
+
+def visit_fold(self: HTML5Translator, node: nodes.Element) -> None:
+    """Open a fold."""
+    kinds = " ".join(["fold", *node["classes"]])
+    title = self.encode(node["prompt_show"])
+    if self.builder.name == "html":
+        self.body.append(f'<details class="{kinds}">')
+        self.body.append(f"<summary>{title}</summary>\n")
+    elif "whole-listing" in node["classes"]:
+        raise nodes.SkipNode
+    else:
+        self.body.append(f'<div class="{kinds}">')
+        self.body.append(f'<p class="fold-title">{title}</p>\n')
+
+
+def depart_fold(self: HTML5Translator, node: nodes.Element) -> None:
+    """Close a fold."""
+    self.body.append(
+        "</details>\n" if self.builder.name == "html" else "</div>\n"
+    )

