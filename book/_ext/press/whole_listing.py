@@ -18,6 +18,7 @@ from typing import NamedTuple
 import libcst as cst
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from press.folds import fold
@@ -26,6 +27,7 @@ from press.project import PACKAGE
 IMPORTS = (ast.Import, ast.ImportFrom)
 WIDTH = 79
 SHAPES = {"Bool", "Float", "Shaped"}
+logger = logging.getLogger(__name__)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -253,9 +255,18 @@ class WholeListing(SphinxDirective):
 
 
 def fill(app: Sphinx, page: nodes.document) -> None:
-    """Write the listing of a page that has a place for one."""
+    """Write the listing of a page that has a place for one.
+
+    Where none can be made, `rules` may know a better reason, so the build goes
+    on until it has said that, too.
+    """
     for place in list(page.findall(whole_listing)):
-        code = assemble(cells_of(page))
+        try:
+            code = assemble(cells_of(page))
+        except (SyntaxError, ValueError) as error:
+            logger.warning("no whole listing: %s", error, location=page)
+            place.parent.remove(place)
+            continue
         block = nodes.literal_block(code, code, language="python")
         block["source"] = "the package"  # so it is code that runs
         place.replace_self(
