@@ -39,7 +39,10 @@ class Cell(NamedTuple):
 
 def cells_of(app: Sphinx, page: str) -> Iterator[Cell]:
     """Yield the cells of a page that claim something, in their order."""
-    noted = json.loads(claims_of(app, page).read_text(encoding="utf-8"))
+    file = claims_of(app, page)
+    if not file.exists():  # the page has no cells
+        return
+    noted = json.loads(file.read_text(encoding="utf-8"))
     text = app.env.get_and_resolve_doctree(page, app.builder)
     section, sentence = nodes.section(), list[nodes.Node]()
     for node in text.findall(nodes.Element):
