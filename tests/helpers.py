@@ -4,6 +4,7 @@ import html
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -156,9 +157,33 @@ class Visit:
 
 @dataclass
 class SmallBook:
-    """A copy of the project with one short chapter, to be broken."""
+    """A project with one short chapter, to be broken."""
 
     project: Path
+
+    @classmethod
+    def copied_to(cls, project: Path) -> "SmallBook":
+        """Copy all that this project is made of, but with other pages."""
+        written = "*.md", "*.csv", "__pycache__"
+        for folder in ("book", "code", "tests", "tools"):
+            left_out = written if folder == "book" else written[-1:]
+            shutil.copytree(
+                ROOT / folder,
+                project / folder,
+                ignore=shutil.ignore_patterns(*left_out),
+            )
+        lock = "requirements.txt", "constraints.txt"
+        for file in (
+            "Makefile",
+            "conf.py",
+            "pyproject.toml",
+            "LICENSE",
+            *lock,
+        ):
+            shutil.copy(ROOT / file, project)
+        for page in (ROOT / "tests" / "faults" / "small_book").iterdir():
+            shutil.copy(page, project / "book")
+        return cls(project)
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Change one place of a file."""
@@ -166,6 +191,12 @@ class SmallBook:
         text = path.read_text(encoding="utf-8")
         assert text.count(old) == 1, f"{file} holds {old!r} not once"
         path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def add(self, page: str, text: str) -> None:
+        """Write another page, a chapter behind the first."""
+        path = self.project / "book" / f"{page}.md"
+        path.write_text(text, encoding="utf-8")
+        self.edit("book/index.md", "\nsample\n", f"\nsample\n{page}\n")
 
     def build(self, **environment: str) -> Build:
         """Build it; a second call is incremental."""
