@@ -1,6 +1,7 @@
 """Kernels are asked for twice at most, and know nothing of each other."""
 
 import atexit
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +27,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     for owner, name in (
         (executors, "executenb"),
         (KernelManager.transport_encryption, "default_value"),
-        (factory, "default_provisioner_name"),
     ):
         monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setattr(factory, "provisioners", {**factory.provisioners})
@@ -85,3 +85,20 @@ def test_a_kernel_knows_nothing_of_the_one_before(run: Run) -> None:
     said = run(f"{code}; torch.x = 1")
     assert said.endswith("False\n")
     assert run(code) == said
+
+
+def test_what_the_user_calls_python_is_not_taken(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = tmp_path / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    of_jupyter = {"provisioner_name": "local-provisioner"}
+    words = {
+        "argv": ["false"],
+        "display_name": "Python 3",
+        "language": "python",
+        "metadata": {"kernel_provisioner": of_jupyter},
+    }
+    spec.write_text(json.dumps(words), encoding="utf-8")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    assert run("print('it ' + 'ran')") == "it ran\n"
