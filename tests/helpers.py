@@ -94,7 +94,9 @@ class Build:
         return (self.html.parent / "failure.txt").read_text(encoding="utf-8")
 
 
-def build(project: Path, output: Path, **environment: str) -> Build:
+def build(
+    project: Path, output: Path, *options: str, **environment: str
+) -> Build:
     """Build the book of a project as `make html` does, with all checks on."""
     with TemporaryDirectory(prefix="book.") as temporary:  # for its logs
         quiet = {"NO_COLOR": "1", "TMPDIR": temporary}
@@ -103,7 +105,7 @@ def build(project: Path, output: Path, **environment: str) -> Build:
                 sys.executable,
                 "-m",
                 "sphinx",
-                *arguments("html", project, output),
+                *arguments("html", project, output, *options),
             ],
             env=os.environ | quiet | environment,
             capture_output=True,
@@ -199,8 +201,9 @@ class SmallBook:
         self.edit("book/index.md", "\nsample\n", f"\nsample\n{page}\n")
 
     def build(self, **environment: str) -> Build:
-        """Build it; a second call is incremental."""
-        return build(self.project, self.project / "_build", **environment)
+        """Build it, with one reader of pages; a second is incremental."""
+        output = self.project / "_build"
+        return build(self.project, output, "-j", "1", **environment)
 
     def test(
         self, *options: str, **environment: str

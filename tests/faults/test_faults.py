@@ -72,6 +72,7 @@ def test_a_fault_of_the_package(
     run = small_book.test(f"tests/shortcuts/{test}")
     assert f"FAILED tests/shortcuts/{test}" in run.stdout, run.stdout
     small_book.add(chapter, source(chapter))
+    (small_book.project / "book" / "sample.md").unlink()
     fails(small_book, chapter, "Error")
 
 
