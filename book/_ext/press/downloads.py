@@ -248,7 +248,7 @@ class Take(ReferenceRole):
 def unlink(app: Sphinx, page: nodes.document, name: str) -> None:
     """Leave the words of links to what is not made beside this site."""
     is_site = app.builder.name == "html"
-    made = {"zip", *app.config.editions} if is_site else set()
+    made = {"zip", *app.config.editions.split(",")} if is_site else set()
     for link in list(page.findall(nodes.reference)):
         kind = link.get("refuri", "").rpartition(".")[2]
         if "take" in link["classes"] and kind not in made:

@@ -109,7 +109,8 @@ class EBook(Epub3Builder):
 
     def holds_formulas(self, page: str) -> bool:
         """Say whether a page holds MathML."""
-        return "<math" in (self.outdir / page).read_text(encoding="utf-8")
+        path = self.outdir / page  # the contents are not written yet
+        return path.exists() and "<math" in path.read_text(encoding="utf-8")
 
     def build_epub(self) -> None:
         """Put all into one file, without times."""
