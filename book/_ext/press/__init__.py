@@ -1,4 +1,4 @@
-"""The press: what makes pages, a PDF, an EPUB and downloads of the chapters.
+"""The press: it makes pages, a PDF, an EPUB and downloads of the chapters.
 
 One idea a module. Running the cells:
 

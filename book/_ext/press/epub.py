@@ -32,7 +32,7 @@ class EBook(Epub3Builder):
     media_types = {**Epub3Builder.media_types, ".woff2": "font/woff2"}  # noqa: RUF012
 
     def add_css_file(self, filename: str, **options: Any) -> None:
-        """Leave out what styles buttons, or is not there in time."""
+        """Add a style sheet, but none of buttons or of MyST-NB."""
         if not filename.startswith(("copybutton", "mystnb")):
             super().add_css_file(filename, **options)
 
@@ -69,7 +69,7 @@ class EBook(Epub3Builder):
             drawing.savefig(file, dpi=200, transparent=False)
 
     def build_content(self) -> None:
-        """List what pages ask for, and say which pages hold formulas."""
+        """Write the manifest: named files only, and pages with formulas marked."""
         asked = {self.outdir / COVER, *self.asked_for()}
         self.config.epub_exclude_files = [
             str(path.relative_to(self.outdir))

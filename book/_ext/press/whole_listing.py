@@ -108,7 +108,7 @@ def names_read(statement: ast.stmt) -> frozenset[str]:
 
 
 def names_imported(statement: ast.stmt) -> dict[str, tuple[str, str]]:
-    """Return module and words for each name that a statement imports."""
+    """Return module and words of each name that a statement imports."""
     if isinstance(statement, ast.Import):
         return {
             a.asname or a.name: ("", ast.unparse(a)) for a in statement.names
@@ -145,7 +145,7 @@ def modules() -> list[str]:
 
 @cache
 def package() -> tuple[dict[str, Piece], dict[str, tuple[str, str]]]:
-    """Return what the modules of the package define, and what they import.
+    """Return the package's statements and imports, by the names they bind.
 
     A name means the same in all of them, so one table of each will do.
     """
@@ -168,7 +168,7 @@ def package() -> tuple[dict[str, Piece], dict[str, tuple[str, str]]]:
 
 
 def undrawn(cell: Cell, drawings: set[str]) -> Iterator[Statement]:
-    """Yield a cell's statements but imports, and what uses a drawing.
+    """Yield a cell's statements, without imports and uses of drawings.
 
     Names are added to the drawings, or taken away, as the cell assigns them.
     """
@@ -187,7 +187,7 @@ def undrawn(cell: Cell, drawings: set[str]) -> Iterator[Statement]:
 
 
 def printed(node: ast.stmt, lines: str) -> str:
-    """Print what a notebook shows."""
+    """Return a last expression within a print, as a notebook shows it."""
     size = (node.end_lineno or 0) - node.lineno + 1
     *before, value = lines.rsplit("\n", size)
     return "\n".join([*before, f"print({value})"])
