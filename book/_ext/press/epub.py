@@ -69,7 +69,7 @@ class EBook(Epub3Builder):
             drawing.savefig(file, dpi=200, transparent=False)
 
     def build_content(self) -> None:
-        """Write the manifest: named files only, and pages with formulas marked."""
+        """Write the manifest: the files named, and formulas marked."""
         asked = {self.outdir / COVER, *self.asked_for()}
         self.config.epub_exclude_files = [
             str(path.relative_to(self.outdir))
