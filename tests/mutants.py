@@ -44,7 +44,10 @@ def copy(folder: Path) -> None:
     shutil.copytree(TESTS, folder / "tests")
     shutil.copytree(ROOT / "book", folder / "book")
     modules = (ROOT / "code" / "shortcuts").glob("*.py")
-    tests = [f"tests/test_{module.stem}.py" for module in sorted(modules)]
+    tests = [
+        f"tests/test_{module.stem.lstrip('_')}.py"
+        for module in sorted(modules)
+    ]
     settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     before = 'pythonpath = ["code"'
     assert settings.count(before) == 1, f"pyproject.toml has no {before}"

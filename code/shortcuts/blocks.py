@@ -11,9 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from shortcuts._checks import checked_number, checked_whole, new_activation
 from shortcuts.activations import GELU
-from shortcuts.checks import checked_number, checked_whole
-from shortcuts.networks import new_activation
 
 Stream = Float[Tensor, "*batch features"]
 

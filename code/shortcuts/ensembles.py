@@ -18,19 +18,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shortcuts.activations import GELU
-from shortcuts.checks import (
+from shortcuts._checks import (
     check_finite,
+    check_input,
     check_switch,
     check_tensor,
     checked_number,
-)
-from shortcuts.networks import (
-    bypassed,
-    check_input,
     checked_sizes,
     new_activation,
 )
+from shortcuts.activations import GELU
+from shortcuts.networks import bypassed
 
 NUMBERS_AT_ONCE = 2**20  # how many a chunk of networks may take
 

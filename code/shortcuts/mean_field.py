@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from shortcuts.checks import check_finite, checked_number, checked_whole
+from shortcuts._checks import check_finite, checked_number, checked_whole
 
 Function = Callable[[Tensor], Tensor]
 # The midpoints of a fine grid, twelve standard deviations to either side. None
