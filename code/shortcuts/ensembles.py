@@ -299,9 +299,10 @@ class Ensemble:
         progress: bool | None,
         stacklevel: int,  # of who asked for the chunks
     ) -> Iterator[Lenses]:
-        activations = [
-            new_activation(self.activation).to(x) for _ in self.bypassed
-        ]
+        with torch.inference_mode(False):
+            activations = [
+                new_activation(self.activation).to(x) for _ in self.bypassed
+            ]
         states = 6 * len(x) * sum(self.layer_sizes)
         step = max(1, NUMBERS_AT_ONCE // (3 * self._parameters() + states))
         overflowed = 0
