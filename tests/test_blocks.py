@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 import torch
 from torch import nn
+from torch.func import jacrev, vmap
 from torch.testing import assert_close
 
+from shortcuts import GELU, DeepNeuralNetwork
 from shortcuts.blocks import (
     Fixup,
     Highway,
@@ -122,15 +125,46 @@ def test_a_branch_of_another_shape(
         block(nn.Linear(4, 1))(H)
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("block", BLOCKS)
-def test_a_branch_that_works_in_place(
+def test_a_branch_that_works_in_place_leaves_the_stream_alone(
     block: Callable[[nn.Module], nn.Module],
+    mode: Callable[[], AbstractContextManager[None]],
 ) -> None:
-    with (
-        torch.no_grad(),
-        pytest.raises(ValueError, match=r"in place: ReLU"),
-    ):
-        block(nn.ReLU(inplace=True))(H.clone())
+    model = block(nn.ReLU())
+    with mode():
+        h = H.clone()
+        expected = model(h)
+        model.branch = nn.ReLU(inplace=True)
+        assert torch.equal(model(h), expected)
+        assert torch.equal(h, H)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        *(block(branch()) for block in BLOCKS),
+        Fixup(4, 2),
+        GELU(),
+        GELU("none"),
+        DeepNeuralNetwork([4, 4, 2], use_shortcut=True),
+    ],
+    ids=lambda module: type(module).__name__,
+)
+def test_all_ways_to_run_a_module_agree(module: nn.Module) -> None:
+    expected = module(H)
+    torch.compiler.reset()
+    compiled = torch.compile(module, fullgraph=True, backend="eager")
+    assert_close(compiled(H), expected)
+    assert_close(vmap(module)(H), expected)
+    h = H[0].clone().requires_grad_()
+    (slope,) = torch.autograd.grad(module(h).sum(), h)
+    assert_close(jacrev(module)(H[0]).sum(0), slope)
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            for h in (H, H.clone()):  # one made here, and one made before
+                assert_close(module(h), expected)
+                assert_close(compiled(h), expected)
 
 
 @pytest.mark.parametrize("block", BLOCKS)

@@ -88,11 +88,6 @@ def ensemble(**options: Any) -> Ensemble:
             "a loss that depends on the weights, got a constant",
         ),
         (
-            lambda: Residual(nn.ReLU(inplace=True))(X.clone()),
-            "a branch that leaves its input as it was, got one that works in "
-            "place: ReLU(inplace=True)",
-        ),
-        (
             lambda: Residual(LAYER, math.inf),
             "scale to be finite, got inf",
         ),
