@@ -25,7 +25,11 @@ process_isolation = "forkserver"
 timeout_multiplier = 6
 """
 # These look at who called, or start a Python of their own.
-SKIPPED = ["warnings_point_at_who_asked", "imports_load_no_more"]
+SKIPPED = [
+    "warnings_point_at_who_asked",
+    "imports_load_no_more",
+    "without_fused_multiply_add",
+]
 
 
 def explanations() -> list[tuple[str, str]]:

@@ -9,8 +9,9 @@ on its seed alone.
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from numbers import Integral
+from operator import itemgetter
 from typing import NamedTuple
 
 import torch
@@ -177,21 +178,28 @@ class Ensemble:
         rest = torch.empty(
             len(seeds), self._parameters(), dtype=torch.float32, device="cpu"
         )
+        # torch's own call, since a processor without fused multiply-add rounds
+        # otherwise. Layers with as many inputs have one bound, and are drawn
+        # at once.
+        bounds, lengths = [], []
+        for n_in, layers in groupby(pairwise(self.layer_sizes), itemgetter(0)):
+            bounds.append(n_in**-0.5)
+            lengths.append(sum((n_in + 1) * n_out for _, n_out in layers))
+        rows = zip(*torch.split(rest, lengths, dim=1), strict=True)
         generator = torch.Generator()
-        for row, seed in zip(rest, seeds, strict=True):
+        for row, seed in zip(rows, seeds, strict=True):
             generator.manual_seed(seed)
-            if self.variances is None:
-                row.uniform_(generator=generator)
-            else:
-                row.normal_(generator=generator)
+            for part, bound in zip(row, bounds, strict=True):
+                if self.variances is None:
+                    part.uniform_(-bound, bound, generator=generator)
+                else:
+                    part.normal_(generator=generator)
         linears = []
         for n_in, n_out in pairwise(self.layer_sizes):
             sizes = [n_in * n_out, n_out, rest.shape[1] - (n_in + 1) * n_out]
             weight, bias, rest = torch.split(rest, sizes, dim=1)
             weight = weight.reshape(-1, n_out, n_in)
-            if self.variances is None:
-                weight, bias = (_as_nn_linear(u, n_in) for u in (weight, bias))
-            else:
+            if self.variances is not None:
                 c_w, c_b = self.variances
                 weight, bias = weight * (c_w / n_in) ** 0.5, bias * c_b**0.5
             linears.append(Linear(weight, bias[:, None]))
@@ -372,16 +380,6 @@ def _with_bar(starts: range, progress: bool | None) -> Iterable[int]:
         unit="chunk",
     )
     return bar
-
-
-def _as_nn_linear(u: Tensor, n_in: int) -> Tensor:
-    """Turn numbers from [0, 1) into those of ``nn.Linear``.
-
-    They are uniform between minus and plus ``1 / sqrt(n_in)``, and rounded to
-    float32 once, as torch rounds them.
-    """
-    bound = u.new_tensor(n_in**-0.5).item()  # in float32
-    return (u.double() * (2 * bound) - bound).float()
 
 
 def _measured(done: _Pass, target: Tensor) -> Lenses:
