@@ -136,7 +136,7 @@ def ensemble(**options: Any) -> Ensemble:
         ),
         (
             lambda: critical_point(nn.Tanh(), between=(2.0, 2.0)),
-            "0 < low < high, got between=(2.0, 2.0)",
+            "0 < low < high < inf, got between=(2.0, 2.0)",
         ),
         (
             lambda: critical_point(lambda z: 0 * z),
