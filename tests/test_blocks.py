@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 import torch
@@ -175,17 +176,95 @@ def test_a_branch_that_is_none(
         block(nn.GELU)  # type: ignore[arg-type]
 
 
-def test_wrong_numbers() -> None:
-    for depth in (0, -1):
-        with pytest.raises(ValueError, match=f"at least 1, got {depth}"):
-            Fixup(4, depth)
-    with pytest.raises(TypeError, match=r"a whole number, got 2\.5"):
-        Fixup(4, 2.5)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [
+        (0, ValueError, "to be at least 1, got 0"),
+        (-1, ValueError, "to be at least 1, got -1"),
+        (2.5, TypeError, "to be a whole number, got 2.5"),
+        (True, TypeError, "to be a whole number, got True"),
+        (None, TypeError, "to be a whole number, got None"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("features", lambda n: LayerScale(nn.Identity(), n)),
+        ("features", lambda n: PreNorm(nn.Identity(), n)),
+        ("features", lambda n: Highway(nn.Identity(), n)),
+        ("features", lambda n: Fixup(n, 2)),
+        ("depth", lambda n: Fixup(4, n)),
+    ],
+)
+def test_wrong_sizes(
+    make: Callable[[Any], nn.Module],
+    name: str,
+    value: Any,
+    error: type[Exception],
+    words: str,
+) -> None:
+    random_state = torch.get_rng_state()
+    with pytest.raises(error, match=f"^expected {name} {words}$"):
+        make(value)
+    assert torch.equal(torch.get_rng_state(), random_state)
+    make(1)  # is enough
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [
+        ("x", TypeError, "to be a number, got 'x'"),
+        (math.nan, ValueError, "to be finite, got nan"),
+        (-math.inf, ValueError, "to be finite, got -inf"),
+        (10**400, ValueError, "to be finite, got 10*"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("scale", lambda number: Residual(nn.Identity(), number)),
+        ("alpha", lambda number: SkipInit(nn.Identity(), number)),
+        ("epsilon", lambda number: LayerScale(nn.Identity(), 4, number)),
+        ("bias", lambda number: Highway(nn.Identity(), 4, number)),
+    ],
+)
+def test_wrong_numbers(
+    make: Callable[[Any], nn.Module],
+    name: str,
+    value: Any,
+    error: type[Exception],
+    words: str,
+) -> None:
+    random_state = torch.get_rng_state()
+    with pytest.raises(error, match=f"^expected {name} {words}$"):
+        make(value)
+    assert torch.equal(torch.get_rng_state(), random_state)
+
+
+def test_whole_numbers_are_numbers() -> None:
+    assert SkipInit(branch(), 1).alpha.item() == 1.0
+
+
+def test_an_activation_that_is_made() -> None:
     with pytest.raises(TypeError, match=r"such as nn\.GELU"):
         Fixup(4, 2, activation=nn.GELU())
-    with pytest.raises(TypeError, match="alpha to be a number, got 'a'"):
-        SkipInit(branch(), "a")  # type: ignore[arg-type]
-    assert SkipInit(branch(), 1).alpha.item() == 1.0
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        LayerScale(nn.Identity(), 4),
+        PreNorm(nn.Identity(), 4),
+        Highway(nn.Identity(), 4),
+        Fixup(4, 2),
+    ],
+    ids=lambda block: type(block).__name__,
+)
+def test_a_stream_of_other_features(block: nn.Module) -> None:
+    # Of (5, 1), LayerScale would make (5, 4) without a word.
+    words = r"an input whose last dimension is 4, got shape \(5, 1\)"
+    with pytest.raises(ValueError, match=words):
+        block(H[:, :1])
 
 
 def test_print_says_the_scale() -> None:

@@ -1,6 +1,7 @@
 """Refuse bad input in the same words everywhere."""
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 
@@ -48,7 +49,7 @@ def checked_number(
     """Return a finite number that is not below ``low``, or raise."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"expected {name} to be a number, got {value!r}")
-    if not math.isfinite(value):
+    if not abs(value) <= sys.float_info.max:
         raise ValueError(f"expected {name} to be finite, got {value!r}")
     if value < low:
         raise ValueError(
