@@ -52,11 +52,7 @@ def copy(folder: Path) -> None:
         shutil.copytree(ROOT / part, folder / part)
     modules = (ROOT / "code" / "shortcuts").glob("*.py")
     tests = [
-<<<<<<< HEAD:tools/mutants.py
         f"tests/shortcuts/test_{module.stem.strip('_')}.py"
-=======
-        f"tests/test_{module.stem.lstrip('_')}.py"
->>>>>>> package:tests/mutants.py
         for module in sorted(modules)
     ]
     settings = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
