@@ -28,7 +28,7 @@ BUILDERS = {"html": "html", "pdf": "paper", "epub": "epub"}
 def arguments(
     builder: str, project: Path, output: Path, *options: str
 ) -> list[str]:
-    """Return what Sphinx is called with; all that it writes is in `output`."""
+    """Return the arguments of Sphinx; all that it writes is in `output`."""
     words = ["-c", project, "-T", "-W", "-j", "auto", "-b", builder]
     words += ["-d", output / "doctrees", *options, project / "book"]
     return [*map(str, words), str(output / builder)]
@@ -54,7 +54,7 @@ def is_fresh() -> bool:
 
 
 def build(kinds: list[str]) -> None:
-    """Write what is asked for, all of it or nothing.
+    """Write site, PDF and EPUB as asked for, all of it or nothing.
 
     Raises:
         SystemExit: if an example fails, or anything else is wrong.

@@ -30,7 +30,7 @@ class ClaimTable(SphinxDirective):
 
 
 class Cell(NamedTuple):
-    """A cell: its section, the sentence before it, and what it claims."""
+    """A cell: its section, the sentence before it, and its claims."""
 
     section: nodes.section
     sentence: list[nodes.Node]
@@ -108,7 +108,7 @@ def fill(app: Sphinx, page: nodes.document, name: str) -> None:
 
 
 def measured(values: dict[str, dict[str, Any]]) -> str:
-    """Say what the sides of comparisons have been."""
+    """Return the measured sides of comparisons in words."""
     said = {
         what: (" to " if "many" in seen else ", ").join(
             dict.fromkeys(f"{number:.4g}" for number in seen["numbers"])

@@ -65,7 +65,7 @@ class Fork:
         return None
 
     def wait(self) -> int:
-        """Return what is said of an ended kernel: it is asked only then."""
+        """Return the status of an ended kernel, the only one that is asked."""
         return 1
 
     def send_signal(self, number: int) -> None:
@@ -138,7 +138,7 @@ def execute(notebook: Any, cwd: str, **options: Any) -> None:
 
 
 def claims_of(app: Sphinx, page: str) -> Path:
-    """Return the file in which a page's kernel writes what its claims saw."""
+    """Return the file of a page's claims, which its kernel writes."""
     return Path(app.doctreedir) / "claims" / f"{page}.json"
 
 

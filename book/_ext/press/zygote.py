@@ -1,4 +1,4 @@
-"""A Python that has imported what cells need, and forks a kernel for a page.
+"""A Python that has imported torch and Matplotlib, and forks kernels.
 
 Importing torch and Matplotlib takes longer than most pages do. `kernels`
 starts this program, which reads a line of JSON for each page and answers with
