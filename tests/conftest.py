@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 from sphinx.errors import ExtensionError
 
 from build import BUILD, is_fresh
-from helpers import ROOT, Build, Quiet, SmallBook
+from helpers import ROOT, Build, Quiet, RunCell, SmallBook
 from press.chromium import launch
 
 NO_BROWSER = os.environ.get("BROWSER") == "no"
@@ -82,6 +82,15 @@ def site(book: Build) -> Iterator[str]:
 def small_book(tmp_path: Path) -> SmallBook:
     """Return a small book of its own."""
     return SmallBook.copied_to(tmp_path / "project")
+
+
+@pytest.fixture
+def run_cell(tmp_path: Path) -> Iterator[RunCell]:
+    """Return what runs a cell in a kernel of its own, as the book does."""
+    from one_cell import cell_runner  # Jupyter takes a while to import
+
+    with cell_runner(tmp_path) as run:
+        yield run
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

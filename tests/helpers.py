@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
@@ -155,6 +156,9 @@ class Visit:
     def open(self, path: str) -> None:
         """Go to a page, and wait until it has all that it asks for."""
         self.page.goto(self.home + path, wait_until="networkidle")
+
+
+RunCell = Callable[[str], str]  # what runs a cell, and returns its output
 
 
 @dataclass

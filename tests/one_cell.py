@@ -1,0 +1,40 @@
+"""A cell that runs as those of the book do, without Sphinx."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jupyter_cache.executors.utils as executors
+import nbformat
+from jupyter_client.manager import KernelManager
+from jupyter_client.provisioning import KernelProvisionerFactory
+
+from helpers import RunCell
+from press import kernels
+
+
+@contextmanager
+def cell_runner(folder: Path) -> Iterator[RunCell]:
+    """Give what runs a cell, and put back what is replaced for it."""
+    factory = KernelProvisionerFactory.instance()
+    encryption = KernelManager.transport_encryption
+    before = executors.executenb, encryption.default_value
+    app: Any = SimpleNamespace(doctreedir=str(folder))
+    kernels.prepare(app)
+    kernels.name_claims(app, "page", [])
+
+    def run_cell(code: str) -> str:
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(code)],
+            metadata={"kernelspec": {"name": "", "display_name": ""}},
+        )
+        executors.executenb(notebook, cwd=str(folder))
+        return "".join(o.get("text", "") for o in notebook.cells[0].outputs)
+
+    try:
+        yield run_cell
+    finally:
+        executors.executenb, encryption.default_value = before
+        del factory.provisioners["forked"]
