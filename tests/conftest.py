@@ -84,12 +84,12 @@ def small_book(tmp_path: Path) -> SmallBook:
     return SmallBook.copied_to(tmp_path / "project")
 
 
-@pytest.fixture
-def run_cell(tmp_path: Path) -> Iterator[RunCell]:
+@pytest.fixture(scope="module")
+def run_cell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunCell]:
     """Return what runs a cell in a kernel of its own, as the book does."""
     from one_cell import cell_runner  # Jupyter takes a while to import
 
-    with cell_runner(tmp_path) as run:
+    with cell_runner(tmp_path_factory.mktemp("cells")) as run:
         yield run
 
 

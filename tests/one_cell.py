@@ -1,5 +1,6 @@
 """A cell that runs as those of the book do, without Sphinx."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,5 +37,8 @@ def cell_runner(folder: Path) -> Iterator[RunCell]:
     try:
         yield run_cell
     finally:
+        if kernels.zygote.cache_info().currsize:
+            with kernels.zygote(os.getpid()):  # it ends when its stdin does
+                kernels.zygote.cache_clear()
         executors.executenb, encryption.default_value = before
         del factory.provisioners["forked"]
