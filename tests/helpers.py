@@ -67,6 +67,12 @@ class Build:
     output: str  # progress, then warnings
     warnings: str
 
+    @property
+    def run(self) -> Path:
+        """Return the folder of all else that Sphinx has written."""
+        kept = self.html.parent / "run"
+        return kept if kept.exists() else self.html.parent
+
     def page(self, name: str) -> str:
         """Return the HTML of a page."""
         return (self.html / f"{name}.html").read_text(encoding="utf-8")
@@ -82,17 +88,17 @@ class Build:
 
     def notebook(self, name: str) -> Any:
         """Return what a page's cells were when they had run."""
-        folder = self.html.parent / "jupyter_execute"
+        folder = self.run / "jupyter_execute"
         return json.loads((folder / f"{name}.ipynb").read_text("utf-8"))
 
     @property
     def failed(self) -> bool:
         """Say whether an example has ended it."""
-        return (self.html.parent / "failure.txt").exists()
+        return (self.run / "failure.txt").exists()
 
     def failure(self) -> str:
         """Return the reason that is kept for the end of the log."""
-        return (self.html.parent / "failure.txt").read_text(encoding="utf-8")
+        return (self.run / "failure.txt").read_text(encoding="utf-8")
 
 
 def build(
