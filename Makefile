@@ -14,7 +14,7 @@ export PYTHONUTF8 := 1
 unexport PYTEST_ADDOPTS PYTHONDEVMODE PYTHONHOME PYTHONOPTIMIZE PYTHONPATH \
   PYTHONSTARTUP PYTHONWARNINGS
 .DELETE_ON_ERROR:
-.PHONY: help html pdf epub test check faults mutants bench live lint linkcheck browser times inventory picture lock clean built
+.PHONY: help html pdf epub test check faults mutants bench live lint linkcheck browser times inventory picture lock clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -24,6 +24,7 @@ pdf:  ## the book on paper, of the same run if asked for together
 epub:  ## the book for e-readers, likewise
 ASKED := $(filter html pdf epub,$(MAKECMDGOALS))
 html pdf epub: built
+.PHONY: built
 built: $(VENV)/ready $(if $(filter pdf,$(ASKED)),browser)
 	@$(TOOL)/build.py $(or $(ASKED),html)
 

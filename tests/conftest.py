@@ -1,7 +1,6 @@
 """What several tests are given: the built book, a browser, a small book."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,24 +81,7 @@ def site(book: Build) -> Iterator[str]:
 @pytest.fixture
 def small_book(tmp_path: Path) -> SmallBook:
     """Return a small book of its own."""
-    project = tmp_path / "project"
-    ignore = shutil.ignore_patterns("__pycache__")
-    parts = "_ext", "_static", "_templates"
-    for folder in (
-        "code",
-        "tests",
-        "tools",
-        *(f"book/{part}" for part in parts),
-    ):
-        shutil.copytree(ROOT / folder, project / folder, ignore=ignore)
-    lock = "requirements.txt", "constraints.txt"
-    for file in ("Makefile", "conf.py", "pyproject.toml", "LICENSE", *lock):
-        shutil.copy(ROOT / file, project)
-    for file in ("references.bib", "torch.inv"):
-        shutil.copy(ROOT / "book" / file, project / "book")
-    for page in (ROOT / "tests" / "faults" / "small_book").iterdir():
-        shutil.copy(page, project / "book")
-    return SmallBook(project)
+    return SmallBook.copied_to(tmp_path / "project")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -83,6 +84,12 @@ class Build:
     warnings: str
     soups: dict[str, BeautifulSoup] = field(default_factory=dict, repr=False)
 
+    @property
+    def run(self) -> Path:
+        """Return the folder of all else that Sphinx has written."""
+        kept = self.html.parent / "run"
+        return kept if kept.exists() else self.html.parent
+
     def page(self, name: str) -> str:
         """Return the HTML of a page."""
         return (self.html / f"{name}.html").read_text(encoding="utf-8")
@@ -101,20 +108,22 @@ class Build:
 
     def notebook(self, name: str) -> Any:
         """Return what a page's cells were when they had run."""
-        folder = self.html.parent / "jupyter_execute"
+        folder = self.run / "jupyter_execute"
         return json.loads((folder / f"{name}.ipynb").read_text("utf-8"))
 
     @property
     def failed(self) -> bool:
         """Say whether an example has ended it."""
-        return (self.html.parent / "failure.txt").exists()
+        return (self.run / "failure.txt").exists()
 
     def failure(self) -> str:
         """Return the reason that is kept for the end of the log."""
-        return (self.html.parent / "failure.txt").read_text(encoding="utf-8")
+        return (self.run / "failure.txt").read_text(encoding="utf-8")
 
 
-def build(project: Path, output: Path, **environment: str) -> Build:
+def build(
+    project: Path, output: Path, *options: str, **environment: str
+) -> Build:
     """Build the book of a project as `make html` does, with all checks on."""
     with TemporaryDirectory(prefix="book.") as temporary:  # for its logs
         quiet = {"NO_COLOR": "1", "TMPDIR": temporary}
@@ -123,7 +132,7 @@ def build(project: Path, output: Path, **environment: str) -> Build:
                 sys.executable,
                 "-m",
                 "sphinx",
-                *arguments("html", project, output),
+                *arguments("html", project, output, *options),
             ],
             env=os.environ | quiet | environment,
             capture_output=True,
@@ -240,9 +249,33 @@ class Visit:
 
 @dataclass
 class SmallBook:
-    """A copy of the project with one short chapter, to be broken."""
+    """A project with one short chapter, to be broken."""
 
     project: Path
+
+    @classmethod
+    def copied_to(cls, project: Path) -> "SmallBook":
+        """Copy all that this project is made of, but with other pages."""
+        written = "*.md", "*.csv", "__pycache__"
+        for folder in ("book", "code", "tests", "tools"):
+            left_out = written if folder == "book" else written[-1:]
+            shutil.copytree(
+                ROOT / folder,
+                project / folder,
+                ignore=shutil.ignore_patterns(*left_out),
+            )
+        lock = "requirements.txt", "constraints.txt"
+        for file in (
+            "Makefile",
+            "conf.py",
+            "pyproject.toml",
+            "LICENSE",
+            *lock,
+        ):
+            shutil.copy(ROOT / file, project)
+        for page in (ROOT / "tests" / "faults" / "small_book").iterdir():
+            shutil.copy(page, project / "book")
+        return cls(project)
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Change one place of a file."""
@@ -251,9 +284,16 @@ class SmallBook:
         assert text.count(old) == 1, f"{file} holds {old!r} not once"
         path.write_text(text.replace(old, new), encoding="utf-8")
 
+    def add(self, page: str, text: str) -> None:
+        """Write another page, a chapter behind the first."""
+        path = self.project / "book" / f"{page}.md"
+        path.write_text(text, encoding="utf-8")
+        self.edit("book/index.md", "\nsample\n", f"\nsample\n{page}\n")
+
     def build(self, **environment: str) -> Build:
-        """Build it; a second call is incremental."""
-        return build(self.project, self.project / "_build", **environment)
+        """Build it, with one reader of pages; a second is incremental."""
+        output = self.project / "_build"
+        return build(self.project, output, "-j", "1", **environment)
 
     def test(
         self, *options: str, **environment: str

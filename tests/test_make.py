@@ -1,4 +1,4 @@
-"""What `make` says where it cannot begin, and that it does not begin twice."""
+"""`make` says why it cannot begin, and does not set up twice."""
 
 import os
 import re

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+import yaml
 
 from helpers import ROOT, Build
 from shortcuts.ensembles import Ensemble
@@ -16,7 +17,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def labels(drawing: str) -> list[str]:
-    """Return what is written in a drawing."""
+    """Return the words in a drawing."""
     return re.findall(r"<!-- (.*?) -->", drawing)
 
 
@@ -54,21 +55,47 @@ def test_links_lead_somewhere(page: str) -> None:
         assert (ROOT / link).exists(), link
 
 
+COMMAND = re.compile(
+    r"(?:^|[`;&]|whl/cpu |book/ )\s*(make [a-z][a-z ]*)", re.M
+)
+
+
+def commands(page: str) -> set[str]:
+    """Return the calls of make that a page or a script names."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return {words.strip() for words in COMMAND.findall(text)}
+
+
+def test_the_first_block_holds_two_commands() -> None:
+    block = README.split("```sh\n")[1].split("```")[0]
+    found = [line.partition("#")[0].strip() for line in block.splitlines()]
+    assert found == ["make html", "make test"]
+
+
 def test_every_command_is_a_target() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", makefile, re.M))
-    for page in (
-        "README.md",
-        "CONTRIBUTING.md",
-        ".ci/run",
-        ".github/workflows/book.yml",
-    ):
-        text = (ROOT / page).read_text(encoding="utf-8")
-        named = set(
-            re.findall(r"(?:`|^|run: |whl/cpu )make ([a-z]+)", text, re.M)
-        )
+    for page in ("README.md", "CONTRIBUTING.md", "MAINTAINING.md", ".ci/run"):
+        named = {
+            target for words in commands(page) for target in words.split()[1:]
+        }
         assert named
         assert named <= targets
+
+
+def test_continuous_integration_runs_the_commands_of_the_readme() -> None:
+    assert commands(".ci/run") == {
+        "make html pdf epub",
+        "make test",
+        "make check",
+    }
+    assert commands(".ci/run") <= commands("README.md")
+    workflow = ROOT / ".github" / "workflows" / "book.yml"
+    jobs = yaml.safe_load(workflow.read_text(encoding="utf-8"))["jobs"]
+    run = [s["run"] for s in jobs["build"]["steps"] if "run" in s]
+    assert run[0] == ".ci/run"
+    for words in commands(".ci/run"):
+        assert not any(words in script for script in run)
 
 
 def test_the_examples_print_what_they_say() -> None:

@@ -1,4 +1,4 @@
-"""What things cost: `make bench`.
+"""Print costs as ratios: `make bench`.
 
 Everything printed is a ratio of what was measured in this run: machines
 differ, and are busy. A loop of ``DeepNeuralNetwork`` and ``measure_gradients``
@@ -72,12 +72,12 @@ def seconds_each(count: int, run: object) -> float:
 
 def peak(networks: int) -> int:
     """Return the peak memory of a process that measures so many."""
-    command = [sys.executable, "-m", "tests.bench", str(networks)]
+    command = [sys.executable, __file__, str(networks)]
     return int(subprocess.check_output(command))
 
 
 def networks() -> None:
-    """Print what many networks at once cost."""
+    """Print the cost of many networks at once."""
     assert loop(300) == together(300)
     ratios = []
     for _ in range(ROUNDS):
@@ -125,15 +125,48 @@ def seconds_of_script(code: str) -> tuple[float, float]:
 
 
 def seconds_of_build(project: Path) -> tuple[float, Build]:
-    """Return the time of a build, cold or not, and what it did."""
+    """Return the time of a build, cold or not, and the build."""
     start = perf_counter()
     built = build(project, project / "_build")
     return perf_counter() - start, built
 
 
+def seconds_of_make(build: Path, *targets: str) -> float:
+    """Return the time of some targets, all that they need being set up."""
+    kept = {k: v for k, v in os.environ.items() if "MAKE" not in k}
+    start = perf_counter()
+    subprocess.run(
+        ["make", *targets, f"VENV={sys.prefix}"],
+        cwd=ROOT,
+        env=kept | {"BUILD": str(build)},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    return perf_counter() - start
+
+
+def gates(floor: float) -> None:
+    """Print how long the gates take."""
+    with tempfile.TemporaryDirectory() as folder:
+        build = Path(folder)
+        html = seconds_of_make(build, "html")
+        all_three = seconds_of_make(build, "html", "pdf", "epub")
+        test = seconds_of_make(build, "test")
+        check = seconds_of_make(build, "check")
+    for what, ratio in (
+        ("make html / floor", html / floor),
+        ("make html pdf epub / make html", all_three / html),
+        ("make test / make html", test / html),
+        ("make check / make html", check / html),
+    ):
+        print(f"{what:<42}{ratio:6.2f}")
+    print()
+
+
 def builds() -> None:
-    """Print what builds of the book cost."""
+    """Print the cost of builds of the book."""
     floor, cpu = seconds_of_script("".join(map(script, CHAPTERS)))
+    gates(floor)
     print(f"{'':<42}floors   pages run")
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "project"
@@ -170,7 +203,7 @@ def builds() -> None:
 
 
 def laboratory(html: Path) -> None:
-    """Print what turning a knob costs at 32 layers of 64 units."""
+    """Print the cost of turning a knob at 32 layers of 64 units."""
     address = (html / "laboratory.html").as_uri() + "#depth=32&width=64"
     print("\n32 layers of 64 units in the laboratory, shares of a frame:")
     with sync_playwright() as playwright, launch(playwright) as browser:

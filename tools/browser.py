@@ -34,7 +34,7 @@ def starts() -> bool:
 
 
 def succeeds(command: list[str]) -> bool:
-    """Run a command, and say whether it did what it should."""
+    """Run a command, and say whether it succeeded."""
     try:
         return subprocess.run(command).returncode == 0
     except OSError:

@@ -1,4 +1,4 @@
-"""Fetch anew where torch documents what the book names: `make inventory`.
+"""Fetch the places where torch is documented anew: `make inventory`.
 
 Sphinx reads the result, a small file that lies beside the chapters, so that a
 build links to torch's documentation without a network.
@@ -20,7 +20,7 @@ ALIASES = {
 
 
 def names_in_book() -> set[str]:
-    """Return what the chapters and type hints name of torch."""
+    """Return the names of torch in chapters and type hints."""
     texts = [path.read_text(encoding="utf-8") for path in BOOK.glob("*.md")]
     named = re.findall(r"\{py:\w+\}`[^`]*?(torch\.[\w.]+)", " ".join(texts))
     return {*named, *ALIASES.values()}

@@ -1,4 +1,4 @@
-"""Measure anew what share of the time each chapter takes: `make times`.
+"""Measure anew the share of the time of each chapter: `make times`.
 
 The shares are kept with the sources, so that two builds are the same.
 """

@@ -4,7 +4,7 @@ A network and an input go in, gradients come out as plain numbers, and figures
 and assertions read those numbers. The modules stand in that order, and none
 imports one that stands after it:
 
-- :mod:`shortcuts.checks` refuses bad input in the same words everywhere,
+- :mod:`shortcuts._checks` refuses bad input in the same words everywhere,
 - :mod:`shortcuts.activations`, :mod:`shortcuts.networks` and
   :mod:`shortcuts.blocks` build networks,
 - :mod:`shortcuts.gradients` and :mod:`shortcuts.jacobians` measure one,

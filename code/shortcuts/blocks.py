@@ -3,6 +3,10 @@
 Every block maps a stream ``h`` to a stream of the same shape. A *branch* is
 any module that does so too, such as one layer of Linear and GELU. Each block
 is named as in the paper that it comes from.
+
+All raise TypeError for what is no module, no whole number or no number, and
+ValueError for a size below 1, a number that is not finite, and a stream or a
+branch that does not fit.
 """
 
 from collections.abc import Callable
@@ -11,9 +15,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from shortcuts._checks import (
+    check_input,
+    checked_number,
+    checked_whole,
+    new_activation,
+)
 from shortcuts.activations import GELU
-from shortcuts.checks import checked_number, checked_whole
-from shortcuts.networks import new_activation
 
 Stream = Float[Tensor, "*batch features"]
 
@@ -40,23 +48,19 @@ class Block(nn.Module):
         self.branch = branch
 
     def run(self, h: Stream) -> Stream:
-        """Return what the branch makes of ``h``.
+        """Return what the branch makes of a copy of ``h``.
+
+        The stream stays as it was, even where the branch works in place.
 
         Raises:
             ValueError: if it has another shape, which torch would silently
-                repeat until the shapes agree, or if ``h`` itself is changed.
+                repeat until the shapes agree.
         """
-        version = h._version  # counts what is written to a tensor
-        out: Tensor = self.branch(h)
+        out: Tensor = self.branch(h.clone())
         if out.shape != h.shape:
             raise ValueError(
                 f"expected a branch that keeps the shape {tuple(h.shape)}, "
                 f"got {tuple(out.shape)}"
-            )
-        if h._version != version:
-            raise ValueError(
-                "expected a branch that leaves its input as it was, got one "
-                f"that works in place: {self.branch}"
             )
         return out
 
@@ -157,11 +161,13 @@ class LayerScale(Block):
         self, branch: nn.Module, features: int, epsilon: float = 0.1
     ) -> None:
         super().__init__(branch)
+        features = checked_whole("features", features, low=1)
         start = checked_number("epsilon", epsilon)
         self.gamma = nn.Parameter(torch.full((features,), start))
 
     def forward(self, h: Stream) -> Stream:
         """Add the branch, each feature scaled by what was learned."""
+        check_input(h, len(self.gamma))
         return h + self.gamma * self.run(h)
 
 
@@ -182,10 +188,11 @@ class PreNorm(Block):
 
     def __init__(self, branch: nn.Module, features: int) -> None:
         super().__init__(branch)
-        self.norm = nn.LayerNorm(features)
+        self.norm = nn.LayerNorm(checked_whole("features", features, low=1))
 
     def forward(self, h: Stream) -> Stream:
         """Add what the branch makes of the normalised stream."""
+        check_input(h, *self.norm.normalized_shape)
         return h + self.run(self.norm(h))
 
 
@@ -205,8 +212,8 @@ class Fixup(nn.Module):
             Linears.
 
     Raises:
-        TypeError: if the depth is no whole number.
-        ValueError: if it is below 1.
+        TypeError: if features or depth is no whole number.
+        ValueError: if one of them is below 1.
 
     Example:
         >>> import torch
@@ -228,6 +235,7 @@ class Fixup(nn.Module):
         activation: Callable[[], nn.Module] = GELU,
     ) -> None:
         super().__init__()
+        features = checked_whole("features", features, low=1)
         depth = checked_whole("depth", depth, low=1)
         self.activation = new_activation(activation)
         self.first = nn.Linear(features, features, bias=False)
@@ -239,6 +247,7 @@ class Fixup(nn.Module):
 
     def forward(self, h: Stream) -> Stream:
         """Add the branch to the stream."""
+        check_input(h, self.first.in_features)
         b = self.biases
         z = self.activation(self.first(h + b[0]) + b[1])
         out: Tensor = h + self.multiplier * self.second(z + b[2]) + b[3]
@@ -270,10 +279,13 @@ class Highway(Block):
         self, branch: nn.Module, features: int, bias: float = -2.0
     ) -> None:
         super().__init__(branch)
+        features = checked_whole("features", features, low=1)
+        bias = checked_number("bias", bias)
         self.gate = nn.Linear(features, features)
         nn.init.constant_(self.gate.bias, bias)
 
     def forward(self, h: Stream) -> Stream:
         """Mix the branch and the stream."""
+        check_input(h, self.gate.in_features)
         t = torch.sigmoid(self.gate(h))
         return t * self.run(h) + (1 - t) * h

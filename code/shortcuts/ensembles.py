@@ -9,8 +9,9 @@ on its seed alone.
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from numbers import Integral
+from operator import itemgetter
 from typing import NamedTuple
 
 import torch
@@ -18,19 +19,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from shortcuts.activations import GELU
-from shortcuts.checks import (
+from shortcuts._checks import (
     check_finite,
+    check_input,
     check_switch,
     check_tensor,
     checked_number,
-)
-from shortcuts.networks import (
-    bypassed,
-    check_input,
     checked_sizes,
     new_activation,
 )
+from shortcuts.activations import GELU
+from shortcuts.networks import bypassed
 
 NUMBERS_AT_ONCE = 2**20  # how many a chunk of networks may take
 
@@ -179,21 +178,28 @@ class Ensemble:
         rest = torch.empty(
             len(seeds), self._parameters(), dtype=torch.float32, device="cpu"
         )
+        # torch's own call, since a processor without fused multiply-add rounds
+        # otherwise. Layers with as many inputs have one bound, and are drawn
+        # at once.
+        bounds, lengths = [], []
+        for n_in, layers in groupby(pairwise(self.layer_sizes), itemgetter(0)):
+            bounds.append(n_in**-0.5)
+            lengths.append(sum((n_in + 1) * n_out for _, n_out in layers))
+        rows = zip(*torch.split(rest, lengths, dim=1), strict=True)
         generator = torch.Generator()
-        for row, seed in zip(rest, seeds, strict=True):
+        for row, seed in zip(rows, seeds, strict=True):
             generator.manual_seed(seed)
-            if self.variances is None:
-                row.uniform_(generator=generator)
-            else:
-                row.normal_(generator=generator)
+            for part, bound in zip(row, bounds, strict=True):
+                if self.variances is None:
+                    part.uniform_(-bound, bound, generator=generator)
+                else:
+                    part.normal_(generator=generator)
         linears = []
         for n_in, n_out in pairwise(self.layer_sizes):
             sizes = [n_in * n_out, n_out, rest.shape[1] - (n_in + 1) * n_out]
             weight, bias, rest = torch.split(rest, sizes, dim=1)
             weight = weight.reshape(-1, n_out, n_in)
-            if self.variances is None:
-                weight, bias = (_as_nn_linear(u, n_in) for u in (weight, bias))
-            else:
+            if self.variances is not None:
                 c_w, c_b = self.variances
                 weight, bias = weight * (c_w / n_in) ** 0.5, bias * c_b**0.5
             linears.append(Linear(weight, bias[:, None]))
@@ -301,9 +307,10 @@ class Ensemble:
         progress: bool | None,
         stacklevel: int,  # of who asked for the chunks
     ) -> Iterator[Lenses]:
-        activations = [
-            new_activation(self.activation).to(x) for _ in self.bypassed
-        ]
+        with torch.inference_mode(False):
+            activations = [
+                new_activation(self.activation).to(x) for _ in self.bypassed
+            ]
         states = 6 * len(x) * sum(self.layer_sizes)
         step = max(1, NUMBERS_AT_ONCE // (3 * self._parameters() + states))
         overflowed = 0
@@ -373,16 +380,6 @@ def _with_bar(starts: range, progress: bool | None) -> Iterable[int]:
         unit="chunk",
     )
     return bar
-
-
-def _as_nn_linear(u: Tensor, n_in: int) -> Tensor:
-    """Turn numbers from [0, 1) into those of ``nn.Linear``.
-
-    They are uniform between minus and plus ``1 / sqrt(n_in)``, and rounded to
-    float32 once, as torch rounds them.
-    """
-    bound = u.new_tensor(n_in**-0.5).item()  # in float32
-    return (u.double() * (2 * bound) - bound).float()
 
 
 def _measured(done: _Pass, target: Tensor) -> Lenses:

@@ -27,7 +27,7 @@ from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from shortcuts.checks import check_finite
+from shortcuts._checks import check_finite
 from shortcuts.statistics import quantiles
 
 # From Okabe and Ito's colours, which colour-blind readers can tell apart; the

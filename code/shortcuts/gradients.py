@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
-from shortcuts.checks import check_finite, check_tensor
+from shortcuts._checks import check_finite, check_tensor
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

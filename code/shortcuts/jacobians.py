@@ -6,8 +6,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.func import jacrev
 
-from shortcuts.checks import check_tensor
-from shortcuts.networks import DeepNeuralNetwork, check_input
+from shortcuts._checks import check_input, check_tensor
+from shortcuts.networks import DeepNeuralNetwork
 
 Matrix = Float[Tensor, "n_out n_in"]
 

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from shortcuts.checks import check_finite, checked_number, checked_whole
+from shortcuts._checks import check_finite, checked_number, checked_whole
 
 Function = Callable[[Tensor], Tensor]
 # The midpoints of a fine grid, twelve standard deviations to either side. None
@@ -74,24 +74,31 @@ def root(function: Callable[[float], float], low: float, high: float) -> float:
     """Return where a function changes its sign, to the last digit.
 
     Raises:
-        ValueError: if it has the same sign at both ends, or is nan there.
+        ValueError: if the ends are not finite numbers in their order, or the
+            function has the same sign at both, or is nan where it is asked.
 
     Example:
         >>> from shortcuts.mean_field import root
         >>> round(root(lambda z: z**2 - 2, 0.0, 2.0), 3)
         1.414
     """
-    ends = function(low), function(high)
-    if not ends[0] * ends[1] <= 0:
+    low, high = checked_number("low", low), checked_number("high", high)
+    if not low < high:
+        raise ValueError(f"expected low < high, got {low} and {high}")
+    first, last = function(low), function(high)
+    if not (first <= 0 <= last or last <= 0 <= first):
         raise ValueError(
             f"expected a change of sign between {low} and {high}, got "
-            f"{ends[0]:.3g} and {ends[1]:.3g}"
+            f"{first:.3g} and {last:.3g}"
         )
-    if ends[0] == 0:
+    if first == 0:
         return low
-    sign = math.copysign(1, ends[0])
-    while low < (middle := (low + high) / 2) < high:
-        if sign * function(middle) > 0:
+    sign = math.copysign(1, first)
+    while low < (middle := low / 2 + high / 2) < high:
+        value = function(middle)
+        if math.isnan(value):
+            raise ValueError(f"expected a number at {middle}, got nan")
+        if sign * value > 0:
             low = middle
         else:
             high = middle
@@ -151,10 +158,12 @@ def propagate(
             c_w * normal_mean(lambda z: slope(activation)(z) ** 2, variance)
         )
         start = normal_mean(lambda z: activation(z) ** 2, variance)
-    return Signal(
+    signal = Signal(
         torch.tensor(variances, dtype=torch.float64),
         torch.tensor(gains, dtype=torch.float64),
     )
+    check_finite("gain", signal.gains)
+    return signal
 
 
 class CriticalPoint(NamedTuple):
@@ -210,8 +219,10 @@ def critical_point(
         return needed_c_w(variance) * growth / variance - 1
 
     low, high = between
-    if not 0 < low < high:
-        raise ValueError(f"expected 0 < low < high, got between={between}")
+    if not 0 < low < high < math.inf:
+        raise ValueError(
+            f"expected 0 < low < high < inf, got between={between}"
+        )
     nowhere = ValueError(
         f"expected a critical variance between {low} and {high}, found none"
     )

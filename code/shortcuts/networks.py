@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from numbers import Integral
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from shortcuts._checks import (
+    check_input,
+    check_switch,
+    checked_sizes,
+    new_activation,
+)
 from shortcuts.activations import GELU
-from shortcuts.checks import check_switch
 
 
 class DeepNeuralNetwork(nn.Module):
@@ -105,79 +109,3 @@ def bypassed(layer_sizes: Sequence[int], use_shortcut: bool) -> list[bool]:
     return [
         use_shortcut and n_in == n_out for n_in, n_out in pairwise(layer_sizes)
     ]
-
-
-def check_input(x: Tensor, size: int) -> None:
-    """Refuse what a network with ``size`` inputs cannot take.
-
-    Example:
-        >>> import torch
-        >>> from shortcuts.networks import check_input
-        >>> check_input(torch.arange(3), 3)
-        Traceback (most recent call last):
-        TypeError: expected a floating-point input, got torch.int64
-    """
-    if not x.is_floating_point():
-        raise TypeError(f"expected a floating-point input, got {x.dtype}")
-    if x.shape[-1:] != (size,):
-        raise ValueError(
-            f"expected an input whose last dimension is {size}, "
-            f"got shape {tuple(x.shape)}"
-        )
-
-
-def checked_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:
-    """Return sizes of a network, or raise what says why they are none.
-
-    Example:
-        >>> from shortcuts.networks import checked_sizes
-        >>> checked_sizes([3, 0])
-        Traceback (most recent call last):
-        ValueError: expected every layer size to be at least 1, got 0 in (3, 0)
-    """
-    try:
-        sizes = tuple(layer_sizes)
-    except TypeError:
-        raise TypeError(
-            "expected layer_sizes to be a sequence of integers, "
-            f"got {layer_sizes!r}"
-        ) from None
-    for size in sizes:
-        if isinstance(size, bool) or not isinstance(size, Integral):
-            raise TypeError(
-                "expected every layer size to be an integer, "
-                f"got {size!r} in {sizes}"
-            )
-        if size < 1:
-            raise ValueError(
-                "expected every layer size to be at least 1, "
-                f"got {size} in {sizes}"
-            )
-    if len(sizes) < 2:
-        raise ValueError(
-            "expected at least two layer sizes, of the input and of one "
-            f"layer, got {sizes}"
-        )
-    return tuple(int(size) for size in sizes)
-
-
-def new_activation(activation: Callable[[], nn.Module]) -> nn.Module:
-    """Make the activation of one layer, or raise what says why not.
-
-    Example:
-        >>> from torch import nn
-        >>> from shortcuts.networks import new_activation
-        >>> new_activation(nn.ReLU)
-        ReLU()
-    """
-    if isinstance(activation, nn.Module) or not callable(activation):
-        raise TypeError(
-            "expected activation to be a class or function that makes a "
-            f"module, such as nn.GELU, got {activation!r}"
-        )
-    module = activation()
-    if not isinstance(module, nn.Module):
-        raise TypeError(
-            f"expected activation() to make a module, got {module!r}"
-        )
-    return module

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from shortcuts.checks import check_finite, check_tensor
+from shortcuts._checks import check_finite, check_tensor
 
 Z = 1.959963984540054  # standard errors that 95 % of a normal sample keep to
 

@@ -2,12 +2,16 @@
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from torch.func import jacrev, vmap
 from torch.testing import assert_close
 
+from shortcuts import GELU, DeepNeuralNetwork
 from shortcuts.blocks import (
     Fixup,
     Highway,
@@ -122,15 +126,54 @@ def test_a_branch_of_another_shape(
         block(nn.Linear(4, 1))(H)
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("block", BLOCKS)
-def test_a_branch_that_works_in_place(
+def test_a_branch_that_works_in_place_leaves_the_stream_alone(
     block: Callable[[nn.Module], nn.Module],
+    mode: Callable[[], AbstractContextManager[None]],
 ) -> None:
-    with (
-        torch.no_grad(),
-        pytest.raises(ValueError, match=r"in place: ReLU"),
-    ):
-        block(nn.ReLU(inplace=True))(H.clone())
+    model = block(nn.ReLU())
+    with mode():
+        h = H.clone()
+        expected = model(h)
+        model.branch = nn.ReLU(inplace=True)
+        assert torch.equal(model(h), expected)
+        assert torch.equal(h, H)
+
+
+each_module = pytest.mark.parametrize(
+    "module",
+    [
+        *(block(branch()) for block in BLOCKS),
+        Fixup(4, 2),
+        GELU(),
+        GELU("none"),
+        DeepNeuralNetwork([4, 4, 2], use_shortcut=True),
+    ],
+    ids=lambda module: type(module).__name__,
+)
+
+
+@each_module
+def test_all_ways_to_run_a_module_agree(module: nn.Module) -> None:
+    expected = module(H)
+    assert_close(vmap(module)(H), expected)
+    h = H[0].clone().requires_grad_()
+    (slope,) = torch.autograd.grad(module(h).sum(), h)
+    assert_close(jacrev(module)(H[0]).sum(0), slope)
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            assert_close(module(H), expected)
+            assert_close(module(H.clone()), expected)  # made in this mode
+
+
+@each_module
+def test_a_module_compiles_as_a_whole(module: nn.Module) -> None:
+    torch.compiler.reset()
+    compiled = torch.compile(module, fullgraph=True, backend="eager")
+    assert_close(compiled(H), module(H))
+    with torch.inference_mode():
+        assert_close(compiled(H.clone()), module(H))
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -141,17 +184,95 @@ def test_a_branch_that_is_none(
         block(nn.GELU)  # type: ignore[arg-type]
 
 
-def test_wrong_numbers() -> None:
-    for depth in (0, -1):
-        with pytest.raises(ValueError, match=f"at least 1, got {depth}"):
-            Fixup(4, depth)
-    with pytest.raises(TypeError, match=r"a whole number, got 2\.5"):
-        Fixup(4, 2.5)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [
+        (0, ValueError, "to be at least 1, got 0"),
+        (-1, ValueError, "to be at least 1, got -1"),
+        (2.5, TypeError, "to be a whole number, got 2.5"),
+        (True, TypeError, "to be a whole number, got True"),
+        (None, TypeError, "to be a whole number, got None"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("features", lambda n: LayerScale(nn.Identity(), n)),
+        ("features", lambda n: PreNorm(nn.Identity(), n)),
+        ("features", lambda n: Highway(nn.Identity(), n)),
+        ("features", lambda n: Fixup(n, 2)),
+        ("depth", lambda n: Fixup(4, n)),
+    ],
+)
+def test_wrong_sizes(
+    make: Callable[[Any], nn.Module],
+    name: str,
+    value: Any,
+    error: type[Exception],
+    words: str,
+) -> None:
+    random_state = torch.get_rng_state()
+    with pytest.raises(error, match=f"^expected {name} {words}$"):
+        make(value)
+    assert torch.equal(torch.get_rng_state(), random_state)
+    make(1)  # is enough
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [
+        ("x", TypeError, "to be a number, got 'x'"),
+        (math.nan, ValueError, "to be finite, got nan"),
+        (-math.inf, ValueError, "to be finite, got -inf"),
+        (10**400, ValueError, "to be finite, got 10*"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("scale", lambda number: Residual(nn.Identity(), number)),
+        ("alpha", lambda number: SkipInit(nn.Identity(), number)),
+        ("epsilon", lambda number: LayerScale(nn.Identity(), 4, number)),
+        ("bias", lambda number: Highway(nn.Identity(), 4, number)),
+    ],
+)
+def test_wrong_numbers(
+    make: Callable[[Any], nn.Module],
+    name: str,
+    value: Any,
+    error: type[Exception],
+    words: str,
+) -> None:
+    random_state = torch.get_rng_state()
+    with pytest.raises(error, match=f"^expected {name} {words}$"):
+        make(value)
+    assert torch.equal(torch.get_rng_state(), random_state)
+
+
+def test_whole_numbers_are_numbers() -> None:
+    assert SkipInit(branch(), 1).alpha.item() == 1.0
+
+
+def test_an_activation_that_is_made() -> None:
     with pytest.raises(TypeError, match=r"such as nn\.GELU"):
         Fixup(4, 2, activation=nn.GELU())
-    with pytest.raises(TypeError, match="alpha to be a number, got 'a'"):
-        SkipInit(branch(), "a")  # type: ignore[arg-type]
-    assert SkipInit(branch(), 1).alpha.item() == 1.0
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        LayerScale(nn.Identity(), 4),
+        PreNorm(nn.Identity(), 4),
+        Highway(nn.Identity(), 4),
+        Fixup(4, 2),
+    ],
+    ids=lambda block: type(block).__name__,
+)
+def test_a_stream_of_other_features(block: nn.Module) -> None:
+    # Of (5, 1), LayerScale would make (5, 4) without a word.
+    words = r"an input whose last dimension is 4, got shape \(5, 1\)"
+    with pytest.raises(ValueError, match=words):
+        block(H[:, :1])
 
 
 def test_print_says_the_scale() -> None:

@@ -4,11 +4,22 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from shortcuts import DeepNeuralNetwork, gradient_means, measure_gradients
+from shortcuts._checks import (
+    check_finite,
+    check_input,
+    check_switch,
+    check_tensor,
+    checked_number,
+    checked_sizes,
+    checked_whole,
+    new_activation,
+)
 from shortcuts.blocks import Fixup, LayerScale, Residual
 from shortcuts.ensembles import Ensemble
 from shortcuts.figures import (
@@ -32,6 +43,22 @@ def ensemble(**options: Any) -> Ensemble:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
+        (
+            lambda: check_tensor("x", [1.0, 2.0]),
+            "x to be a tensor, got list",
+        ),
+        (
+            lambda: check_switch("normalise", "no"),  # type: ignore[arg-type]
+            "normalise to be True or False, got 'no'",
+        ),
+        (
+            lambda: check_input(torch.arange(3), 3),
+            "a floating-point input, got torch.int64",
+        ),
+        (
+            lambda: checked_sizes([3, 0]),
+            "every layer size to be at least 1, got 0 in (3, 0)",
+        ),
         (
             lambda: DeepNeuralNetwork([2, 2], 1),  # type: ignore[arg-type]
             "use_shortcut to be True or False, got 1",
@@ -59,11 +86,6 @@ def ensemble(**options: Any) -> Ensemble:
         (
             lambda: measure_gradients(LAYER, X, loss_fn=lambda y, t: t.sum()),
             "a loss that depends on the weights, got a constant",
-        ),
-        (
-            lambda: Residual(nn.ReLU(inplace=True))(X.clone()),
-            "a branch that leaves its input as it was, got one that works in "
-            "place: ReLU(inplace=True)",
         ),
         (
             lambda: Residual(LAYER, math.inf),
@@ -114,7 +136,7 @@ def ensemble(**options: Any) -> Ensemble:
         ),
         (
             lambda: critical_point(nn.Tanh(), between=(2.0, 2.0)),
-            "0 < low < high, got between=(2.0, 2.0)",
+            "0 < low < high < inf, got between=(2.0, 2.0)",
         ),
         (
             lambda: critical_point(lambda z: 0 * z),
@@ -151,3 +173,15 @@ def test_what_is_said(call: Callable[[], object], said: str) -> None:
     with pytest.raises((TypeError, ValueError)) as caught:
         call()
     assert str(caught.value) == f"expected {said}"
+
+
+def test_what_is_good_passes() -> None:
+    check_tensor("x", X)
+    check_finite("x", torch.tensor([1.0, -1e38]))  # large, but finite
+    check_switch("normalise", False)
+    check_input(X, 2)
+    found = checked_number("x", 2), checked_whole("n", np.int64(3), low=3)
+    assert found == (2.0, 3)
+    assert [type(number) for number in found] == [float, int]
+    assert checked_sizes(range(3, 0, -2)) == (3, 1)
+    assert isinstance(new_activation(nn.ReLU), nn.ReLU)

@@ -1,6 +1,8 @@
 """Many networks at once against a loop over single ones, layer by layer."""
 
 import math
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -43,6 +45,16 @@ def test_the_weights_are_torchs_own_to_the_last_bit(sizes: list[int]) -> None:
             weight, bias = layer.parameters()
             assert torch.equal(linear.weight[i], weight)
             assert torch.equal(linear.bias[i, 0], bias)
+
+
+def test_they_are_torchs_own_without_fused_multiply_add_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-k", "last_bit", __file__],
+        env=os.environ | {"ATEN_CPU_CAPABILITY": "default"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("shortcut", [False, True])
@@ -321,7 +333,7 @@ def test_the_input_stays() -> None:
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_without_gradients_it_measures_all_the_same(mode: Any) -> None:
-    ensemble = Ensemble(SIZES, True, seeds=range(3))
+    ensemble = Ensemble(SIZES, True, seeds=range(3), activation=nn.PReLU)
     expected = ensemble.measure(X)
     with mode():
         x = X.clone()

@@ -1,5 +1,6 @@
 """Averages against integrals, and predictions against closed forms."""
 
+import itertools
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -37,11 +38,47 @@ def test_roots_at_the_ends_and_where_a_sign_jumps() -> None:
     assert root(lambda x: -1.0 if x < 2 else 1.0, 0.0, 3.0) == 2
 
 
-@pytest.mark.parametrize("value", [1.0, -2.0, math.nan])
-def test_no_root(value: float) -> None:
-    words = f"a change of sign between 0.0 and 3.0, got {value:.3g} and"
-    with pytest.raises(ValueError, match=words):
-        root(lambda x: value, 0.0, 3.0)
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        *((value, value) for value in (1.0, 1e-200, -5e-324, math.inf)),
+        *itertools.product((math.nan,), (-1.0, 0.0, 1.0, math.nan)),
+        *itertools.product((-1.0, 0.0, 1.0), (math.nan,)),
+    ],
+)
+def test_no_root(first: float, last: float) -> None:
+    words = (
+        "expected a change of sign between 0.0 and 3.0, got "
+        f"{first:.3g} and {last:.3g}"
+    )
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        root(lambda x: last if x else first, 0.0, 3.0)
+
+
+@pytest.mark.parametrize("size", [5e-324, 1e-200, 1e200, math.inf])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_of_a_value_only_the_sign_counts(size: float, sign: int) -> None:
+    value = sign * size
+    assert root(lambda x: -value if x < 2 else value, 0.0, 3.0) == 2
+    assert root(lambda x: value if x else 0.0, 0.0, 3.0) == 0
+    assert root(lambda x: 0.0 if x == 3 else value, 0.0, 3.0) == 3
+
+
+def test_a_root_between_numbers_whose_sum_is_none() -> None:
+    assert root(lambda x: x - 1.6e308, 1.5e308, 1.7e308) == 1.6e308
+    assert root(lambda x: x - 1e-323, 0.0, 1.5e-323) == 1e-323
+
+
+def test_where_no_root_can_be_sought() -> None:
+    for ends in ((3.0, 0.0), (0.0, 0.0)):
+        with pytest.raises(ValueError, match=r"low < high, got [30]\.0 and"):
+            root(lambda x: x - 1, *ends)
+    with pytest.raises(ValueError, match="high to be finite, got inf"):
+        root(lambda x: x - 1, 0.0, math.inf)
+    with pytest.raises(ValueError, match="low to be finite, got nan"):
+        root(lambda x: x - 1, math.nan, 3.0)
+    with pytest.raises(ValueError, match=r"a number at 1\.5, got nan"):
+        root(lambda x: math.nan if x == 1.5 else x - 1, 0.0, 3.0)
 
 
 @pytest.mark.parametrize("variance", [0.0, 1e-8, 0.3, 1.0, 7.0])
@@ -131,9 +168,17 @@ def test_wrong_input() -> None:
         options = {"c_w": 1.0, "c_b": 1.0, "start": 1.0, name: -1.0}
         with pytest.raises(ValueError, match=f"{name} to be at least 0"):
             propagate(torch.tanh, depth=1, **options)
-    for between in ((0.0, 1.0), (2.0, 1.0), (-1.0, 1.0)):
-        with pytest.raises(ValueError, match="expected 0 < low < high"):
+    for between in ((0.0, 1.0), (2.0, 1.0), (-1.0, 1.0), (1.0, math.inf)):
+        with pytest.raises(ValueError, match="expected 0 < low < high < inf"):
             critical_point(GELU(), between=between)
+    for size, start, words in (
+        (1e150, 0.0, "finite gain, got 1 of 1"),
+        (1.0, 1e300, "variance to be finite, got inf"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            propagate(
+                partial(torch.mul, size), c_w=1e10, c_b=0, start=start, depth=1
+            )
 
 
 def test_where_a_function_jumps() -> None:

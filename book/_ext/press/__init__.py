@@ -1,4 +1,4 @@
-"""The press: what makes pages, a PDF, an EPUB and downloads of the chapters.
+"""The press: it makes pages, a PDF, an EPUB and downloads of the chapters.
 
 One idea a module. Running the cells:
 
@@ -94,7 +94,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-updated", rules.check_pages)
 
     # Writing
-    app.add_config_value("editions", (), "html", (list, tuple))
+    app.add_config_value("editions", "", "html", (str,))
     app.connect("doctree-resolved", exercises.fill)
     app.connect("doctree-resolved", claims.fill)
     app.connect("doctree-resolved", times.fill)

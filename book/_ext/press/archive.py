@@ -1,4 +1,4 @@
-"""The archive that a reader takes along: all chapters, and what they need.
+"""The archive to take along: all chapters, the package and the pins.
 
 It holds the notebooks and scripts, the package as a wheel, and the versions
 that the book was built with. The same sources make the same bytes.
@@ -35,7 +35,7 @@ def wheel_name(release: str) -> str:
 
 
 def write_wheel(folder: Path) -> None:
-    """Build the package's wheel, whatever the caller has set for builds."""
+    """Build the package's wheel, shut off from the caller's settings."""
     with tempfile.TemporaryDirectory() as copy:
         package = Path(copy) / "code" / "shortcuts"
         package.mkdir(parents=True)
@@ -61,7 +61,7 @@ def write_wheel(folder: Path) -> None:
 
 
 def requirements(release: str) -> str:
-    """Return what notebooks need: the pins of the subject, and a kernel."""
+    """Return the requirements of notebooks: the subject's pins, a kernel."""
     named = [
         f"{pin.name}=={pin.version}"
         for pin in pins()

@@ -30,7 +30,7 @@ class ClaimTable(SphinxDirective):
 
 
 class Cell(NamedTuple):
-    """A cell: its section, the sentence before it, and what it claims."""
+    """A cell: its section, the sentence before it, and its claims."""
 
     section: nodes.section
     sentence: list[nodes.Node]
@@ -39,7 +39,10 @@ class Cell(NamedTuple):
 
 def cells_of(app: Sphinx, page: str) -> Iterator[Cell]:
     """Yield the cells of a page that claim something, in their order."""
-    noted = json.loads(claims_of(app, page).read_text(encoding="utf-8"))
+    file = claims_of(app, page)
+    if not file.exists():  # the page has no cells
+        return
+    noted = json.loads(file.read_text(encoding="utf-8"))
     text = app.env.get_and_resolve_doctree(page, app.builder)
     section, sentence = nodes.section(), list[nodes.Node]()
     for node in text.findall(nodes.Element):
@@ -105,7 +108,7 @@ def fill(app: Sphinx, page: nodes.document, name: str) -> None:
 
 
 def measured(values: dict[str, dict[str, Any]]) -> str:
-    """Say what the sides of comparisons have been."""
+    """Return the measured sides of comparisons in words."""
     said = {
         what: (" to " if "many" in seen else ", ").join(
             dict.fromkeys(f"{number:.4g}" for number in seen["numbers"])

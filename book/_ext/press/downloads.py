@@ -62,7 +62,7 @@ class Prose(MarkdownTranslator):
         self._pop_context()
 
     def visit_target(self, node: nodes.target) -> None:
-        """Pass over what others link to."""
+        """Pass over a target of links."""
 
     def visit_admonition(self, node: nodes.admonition) -> None:
         """Write a box; its title is a line of its own."""
@@ -92,16 +92,16 @@ class Prose(MarkdownTranslator):
         raise nodes.SkipNode
 
     def visit_HideCodeCellNode(self, node: nodes.Element) -> None:  # noqa: N802
-        """Fold what the page folds."""
+        """Open a fold."""
         title = node["prompt_show"]
         self.add(f"<details><summary>{title}</summary>", 2, 2)
 
     def depart_HideCodeCellNode(self, node: nodes.Element) -> None:  # noqa: N802
-        """End the fold."""
+        """Close the fold."""
         self.add("</details>", 2, 2)
 
     def unknown_visit(self, node: nodes.Node) -> None:
-        """Refuse what would be lost."""
+        """Refuse a node that Markdown cannot say."""
         raise ExtensionError(f"expected what Markdown can say, got {node}")
 
 
@@ -139,7 +139,7 @@ def captions(cell: nodes.container, numbers: Any) -> Iterator[nodes.paragraph]:
 
 
 def head(config: Any) -> Iterator[nbformat.NotebookNode]:
-    """Yield what stands before a chapter: how to get the package."""
+    """Yield the cells before a chapter, which say how to get the package."""
     address = config.html_baseurl.rstrip("/")
     if address:
         url = f"{address}/{FOLDER}/{archive.wheel_name(config.release)}"
@@ -246,9 +246,9 @@ class Take(ReferenceRole):
 
 
 def unlink(app: Sphinx, page: nodes.document, name: str) -> None:
-    """Leave the words of links to what is not made beside this site."""
+    """Replace links to files that this build does not make by their words."""
     is_site = app.builder.name == "html"
-    made = {"zip", *app.config.editions} if is_site else set()
+    made = {"zip", *app.config.editions.split(",")} if is_site else set()
     for link in list(page.findall(nodes.reference)):
         kind = link.get("refuri", "").rpartition(".")[2]
         if "take" in link["classes"] and kind not in made:

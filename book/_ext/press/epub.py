@@ -32,7 +32,7 @@ class EBook(Epub3Builder):
     media_types = {**Epub3Builder.media_types, ".woff2": "font/woff2"}  # noqa: RUF012
 
     def add_css_file(self, filename: str, **options: Any) -> None:
-        """Leave out what styles buttons, or is not there in time."""
+        """Add a style sheet, but none of buttons or of MyST-NB."""
         if not filename.startswith(("copybutton", "mystnb")):
             super().add_css_file(filename, **options)
 
@@ -69,7 +69,7 @@ class EBook(Epub3Builder):
             drawing.savefig(file, dpi=200, transparent=False)
 
     def build_content(self) -> None:
-        """List what pages ask for, and say which pages hold formulas."""
+        """Write the manifest: the files named, and formulas marked."""
         asked = {self.outdir / COVER, *self.asked_for()}
         self.config.epub_exclude_files = [
             str(path.relative_to(self.outdir))
@@ -109,7 +109,8 @@ class EBook(Epub3Builder):
 
     def holds_formulas(self, page: str) -> bool:
         """Say whether a page holds MathML."""
-        return "<math" in (self.outdir / page).read_text(encoding="utf-8")
+        path = self.outdir / page  # the contents are not written yet
+        return path.exists() and "<math" in path.read_text(encoding="utf-8")
 
     def build_epub(self) -> None:
         """Put all into one file, without times."""

@@ -13,7 +13,7 @@ DIFFICULTIES = ("easy", "medium", "hard")
 
 
 class exercise(nodes.General, nodes.Element):  # noqa: N801  (docutils' way)
-    """An exercise: its title, its difficulty and what is asked."""
+    """An exercise: its title, its difficulty and its text."""
 
 
 class exercise_list(nodes.General, nodes.Element):  # noqa: N801
@@ -21,7 +21,7 @@ class exercise_list(nodes.General, nodes.Element):  # noqa: N801
 
 
 def difficulty(argument: str) -> str:
-    """Refuse what is no difficulty."""
+    """Return a difficulty, or refuse another word."""
     return directives.choice(argument, DIFFICULTIES)
 
 

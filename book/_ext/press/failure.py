@@ -1,4 +1,4 @@
-"""A build that fails: which page did so first, and who has still to end."""
+"""A failed build: the first page that failed, and the end of the others."""
 
 import multiprocessing
 import re
@@ -40,7 +40,7 @@ def prepare(app: Sphinx) -> None:
 
 
 def end_readers(app: Sphinx, error: Exception | None) -> None:
-    """End whoever still reads pages when one of them has failed.
+    """End the processes that still read pages when a page has failed.
 
     Sphinx only asks them to (`ParallelTasks.terminate` of sphinx.util.parallel
     sends a signal that nbclient's handlers can swallow), and then waits for

@@ -1,4 +1,4 @@
-"""What a page folds away: hints, solutions and whole listings.
+"""Folds of a page: hints, solutions and whole listings.
 
 On the site a click opens them. Paper and e-readers take no clicks: there hints
 and solutions are open, and whole listings, which repeat a chapter, left out.

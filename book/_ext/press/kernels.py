@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import jupyter_cache.executors.utils
-from jupyter_client.manager import KernelManager
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager, KernelManager
 from jupyter_client.provisioning import (
     KernelProvisionerFactory,
     LocalProvisioner,
@@ -64,7 +65,7 @@ class Fork:
         return None
 
     def wait(self) -> int:
-        """Return what is said of an ended kernel: it is asked only then."""
+        """Return the status of an ended kernel, the only one that is asked."""
         return 1
 
     def send_signal(self, number: int) -> None:
@@ -100,6 +101,15 @@ class Forked(LocalProvisioner):
         return self.connection_info
 
 
+class Manager(AsyncKernelManager):
+    """Asks for a forked kernel, whatever a user calls python3."""
+
+    kernel_spec = KernelSpec(
+        language="python",
+        metadata={"kernel_provisioner": {"provisioner_name": "forked"}},
+    )
+
+
 class Client(NotebookClient):
     """Runs a notebook: asks twice for a kernel, and keeps streams whole."""
 
@@ -119,12 +129,16 @@ def execute(notebook: Any, cwd: str, **options: Any) -> None:
     """Run a notebook, as nbclient's function of this name does."""
     resources = {"metadata": {"path": cwd}}
     Client(
-        notebook, resources=resources, coalesce_streams=True, **options
+        notebook,
+        resources=resources,
+        coalesce_streams=True,
+        kernel_manager_class=Manager,
+        **options,
     ).execute()
 
 
 def claims_of(app: Sphinx, page: str) -> Path:
-    """Return the file in which a page's kernel writes what its claims saw."""
+    """Return the file of a page's claims, which its kernel writes."""
     return Path(app.doctreedir) / "claims" / f"{page}.json"
 
 
@@ -145,4 +159,3 @@ def prepare(app: Sphinx) -> None:
     factory.provisioners["forked"] = EntryPoint(
         "forked", f"{__name__}:Forked", factory.GROUP_NAME
     )
-    factory.default_provisioner_name = "forked"

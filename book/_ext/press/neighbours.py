@@ -1,4 +1,4 @@
-"""What pages say of themselves and of their neighbours.
+"""Reading time, descriptions, and words that lead to the neighbours.
 
 A chapter says how long it takes to read and what the chapters before and after
 it are about, in the words of the landing page; the index and the search, which
@@ -26,7 +26,7 @@ LINES_A_MINUTE = 15  # of code
 
 
 def minutes_to_read(page: nodes.document) -> int:
-    """Estimate how long a chapter takes, without what it folds away."""
+    """Estimate the minutes to read a chapter, its folds left out."""
     page = page.deepcopy()
     for fold in list(page.findall(HideCodeCellNode)):
         fold.parent.remove(fold)
@@ -41,7 +41,7 @@ def minutes_to_read(page: nodes.document) -> int:
 
 @cache
 def blurbs(app: Sphinx) -> dict[str, str]:
-    """Return what the landing page says of each chapter."""
+    """Return the landing page's words about each chapter."""
     page = app.env.get_and_resolve_doctree(app.config.root_doc, app.builder)
     found = {}
     for item in page.findall(nodes.definition_list_item):
@@ -59,7 +59,7 @@ def lead_on(
     context: dict[str, Any],
     doctree: nodes.document | None,
 ) -> None:
-    """Say how long a chapter is, and what its neighbours are about."""
+    """Add reading time, description and the neighbours' words to a page."""
     if page == "search":
         app.add_js_file("search.js", loading_method="defer")
     if page in DESCRIPTIONS:

@@ -46,7 +46,7 @@ class Paper(EBook):
     epilog = "The PDF is in %(outdir)s."
 
     def init(self) -> None:
-        """Ask for a browser first, and do without what only sites need."""
+        """Look for a browser first, and switch social cards off."""
         super().init()
         self.config.ogp_social_cards = {"enable": False}
         with sync_playwright() as playwright:
@@ -61,7 +61,7 @@ class Paper(EBook):
             figure.write_text(still, encoding="utf-8")
 
     def handle_finish(self) -> None:
-        """Put the pages together, print them, and say whose they are."""
+        """Put the pages together, print them, add outline and metadata."""
         self.get_toc()
         self.write_cover()
         for font in FONTS.glob("*.ttf"):  # no machine's own, so always these
@@ -139,7 +139,7 @@ class Paper(EBook):
 
 
 def anchor(uri: str) -> str:
-    """Return what a place of a page is called in the whole book."""
+    """Return the id of a place of a page in the whole book."""
     page, _, place = uri.partition("#")
     return "--".join([Path(page).stem, place]).removesuffix("--")
 

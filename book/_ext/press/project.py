@@ -35,8 +35,8 @@ def pins() -> list[Pin]:
     """Read requirements.txt, whose comments are data: the page shows them."""
     found, section = [], ""
     for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines():
-        if heading := re.fullmatch(r"# (.*)", line):
-            section = heading[1]
+        if line.startswith("#"):
+            section = line.removeprefix("# ")
         elif pin := re.fullmatch(r"([\w-]+)==(\S+) *# (.*)", line):
             found.append(Pin(section, *pin.groups()))
         elif line:

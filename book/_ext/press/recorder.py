@@ -1,4 +1,4 @@
-"""Note what the assertions of a kernel's cells compare.
+"""Note the values that the assertions of a kernel's cells compare.
 
 When an assertion compares two values, both are noted, and after each cell what
 has been noted is written to a file. The cells run as before: every expression
@@ -16,7 +16,7 @@ FEW = 4  # numbers that are kept one by one; of more, the smallest and largest
 
 
 class Recorder(ast.NodeTransformer):
-    """Lets the assertions of cells note what they compare."""
+    """Rewrites the assertions of cells so that they note their values."""
 
     def __init__(self) -> None:
         self.cell = 0  # which one is running, counted from 1
@@ -25,7 +25,7 @@ class Recorder(ast.NodeTransformer):
 
     @property
     def functions(self) -> dict[str, Any]:
-        """Return what rewritten assertions call, by name."""
+        """Return the functions that rewritten assertions call, by name."""
         return {
             "__noted__": self.note,
             "__first__": self.note_first,
@@ -76,7 +76,7 @@ class Recorder(ast.NodeTransformer):
         return value
 
     def note_first(self, claim: int, what: str, value: Any) -> Any:
-        """Keep a value until it is known what it has to be close to."""
+        """Keep the first of two values that have to be close."""
         self.first[claim] = value
         return value
 

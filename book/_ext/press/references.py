@@ -31,7 +31,7 @@ def visit_citation(self: HTML5Translator, node: nodes.citation) -> None:
 
 
 def drop_aliases(app: object, kind: str, name: str, *rest: Any) -> None:
-    """Drop what Python says of a named tuple's field that has no docstring."""
+    """Drop Python's words for a named tuple's field without a docstring."""
     *_, lines = rest
     if lines[:1] and lines[0].startswith("Alias for field number"):
         lines.clear()

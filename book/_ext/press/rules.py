@@ -1,4 +1,4 @@
-"""What no page may hold, and what no cell may do.
+"""The rules for pages and cells; a page that breaks one ends the build.
 
 MyST-NB looks only at what a page shows, and forgives a cell whose tags or
 whose page ask for it. So the notebooks that have run are looked at here.
@@ -77,7 +77,7 @@ def is_part_of_cell(node: nodes.Node | None) -> bool:
 
 
 def is_code_or_run(text: nodes.Text) -> bool:
-    """Say whether a text was written by a machine, or for one."""
+    """Say whether a text is code, a formula, or a value from a run."""
     kinds = (nodes.literal, nodes.FixedTextElement, nodes.math)
     node = text.parent
     run = isinstance(node, kinds) or "pasted-text" in node["classes"]
@@ -86,7 +86,7 @@ def is_code_or_run(text: nodes.Text) -> bool:
 
 
 def is_of_docstring(node: nodes.Node | None) -> bool:
-    """Say whether the reference shows this, whose examples are run."""
+    """Say whether a node is of the reference, where doctest runs examples."""
     while node is not None:
         said = str(node.source)
         if isinstance(node, addnodes.desc) or ":docstring of " in said:

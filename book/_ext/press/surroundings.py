@@ -1,4 +1,4 @@
-"""Shut out what the caller has set: variables, Matplotlib's files, fonts.
+"""Shut out the caller's settings: variables, Matplotlib's files, fonts.
 
 It imports nothing of the book and little else, since the kernels use it, too.
 """

@@ -1,4 +1,4 @@
-"""Tables of what was measured, as docutils builds them."""
+"""Tables of measured values, as docutils builds them."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ Field = str | Any  # or a node, or some of them
 
 
 def entry(field: Field) -> nodes.entry:
-    """Return a field; what is a mere text was found by a program."""
+    """Return a field of a table; a mere text counts as measured."""
     if isinstance(field, str):
         field = nodes.inline("", field, classes=["pasted-text"])
     content = [field] if isinstance(field, nodes.Node) else field

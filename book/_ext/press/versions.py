@@ -1,4 +1,4 @@
-"""The versions that were tested together, and what a build depends on."""
+"""The versions that were tested together, and digests of the sources."""
 
 import hashlib
 import os
@@ -32,13 +32,13 @@ def check() -> None:
 
 
 def fingerprint() -> str:
-    """Return what the outputs of all pages depend on, but for their text."""
+    """Return a digest of all that outputs depend on but the pages' text."""
     files = [*PACKAGE.rglob("*.py"), REQUIREMENTS]
     return digest(files, ROOT, platform.python_version())
 
 
 def stamp() -> str:
-    """Return what a built book depends on."""
+    """Return a digest of all that a built book depends on."""
     folders = [ROOT / "code", BOOK]
     files = [path for folder in folders for path in folder.rglob("*")]
     names = "conf.py", "requirements.txt", "pyproject.toml", "LICENSE"

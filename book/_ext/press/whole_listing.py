@@ -13,11 +13,13 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from typing import NamedTuple
 
 import libcst as cst
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from press.folds import fold
@@ -26,7 +28,9 @@ from press.project import PACKAGE
 IMPORTS = (ast.Import, ast.ImportFrom)
 WIDTH = 79
 SHAPES = {"Bool", "Float", "Shaped"}
+Statement = tuple[ast.stmt, str]  # and its lines
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+logger = logging.getLogger(__name__)
 
 
 class Cell(NamedTuple):
@@ -106,7 +110,7 @@ def names_read(statement: ast.stmt) -> frozenset[str]:
 
 
 def names_imported(statement: ast.stmt) -> dict[str, tuple[str, str]]:
-    """Return module and words for each name that a statement imports."""
+    """Return module and words of each name that a statement imports."""
     if isinstance(statement, ast.Import):
         return {
             a.asname or a.name: ("", ast.unparse(a)) for a in statement.names
@@ -121,7 +125,7 @@ def names_imported(statement: ast.stmt) -> dict[str, tuple[str, str]]:
     return {}
 
 
-def statements(code: str) -> Iterator[tuple[ast.stmt, str]]:
+def statements(code: str) -> Iterator[Statement]:
     """Yield each statement with its lines, and the comments before it."""
     lines, start = code.splitlines(), 0
     for node in ast.parse(code).body:
@@ -129,18 +133,27 @@ def statements(code: str) -> Iterator[tuple[ast.stmt, str]]:
         start = node.end_lineno or 0
 
 
+def modules() -> list[str]:
+    """Return the modules of the package, none before one that it imports."""
+    imported = {
+        path.stem: re.findall(
+            r"^from shortcuts\.(\w+) import", path.read_text("utf-8"), re.M
+        )
+        for path in sorted(PACKAGE.glob("*.py"))
+        if path.stem != "__init__"
+    }
+    return [*TopologicalSorter(imported).static_order()]
+
+
 @cache
 def package() -> tuple[dict[str, Piece], dict[str, tuple[str, str]]]:
-    """Return what the modules of the package define, and what they import.
+    """Return the package's statements and imports, by the names they bind.
 
     A name means the same in all of them, so one table of each will do.
     """
-    overview = (PACKAGE / "__init__.py").read_text(encoding="utf-8")
     pieces: dict[str, Piece] = {}
     imports: dict[str, tuple[str, str]] = {}
-    for number, module in enumerate(
-        re.findall(r":mod:`\w+\.(\w+)`", overview)
-    ):
+    for number, module in enumerate(modules()):
         text = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
         for node, lines in statements(
             cst.parse_module(text).visit(Plain()).code
@@ -156,6 +169,43 @@ def package() -> tuple[dict[str, Piece], dict[str, tuple[str, str]]]:
     return pieces, imports
 
 
+def undrawn(cell: Cell, drawings: set[str]) -> Iterator[Statement]:
+    """Yield a cell's statements, without imports and uses of drawings.
+
+    Names are added to the drawings, or taken away, as the cell assigns them.
+    """
+    for node, lines in statements(cell.code):
+        if isinstance(node, IMPORTS):
+            continue
+        if names_read(node) & drawings:
+            if isinstance(node, ast.Assign):
+                drawings |= names_bound(node)
+            continue
+        drawings -= names_bound(node)
+        is_last = node.end_lineno == cell.code.count("\n") + 1
+        if is_last and cell.shows:
+            lines = printed(node, lines)
+        yield node, lines
+
+
+def printed(node: ast.stmt, lines: str) -> str:
+    """Return a last expression within a print, as a notebook shows it."""
+    size = (node.end_lineno or 0) - node.lineno + 1
+    *before, value = lines.rsplit("\n", size)
+    return "\n".join([*before, f"print({value})"])
+
+
+def reachable(names: set[str], pieces: dict[str, Piece]) -> set[str]:
+    """Return names with all that the pieces of these names need."""
+    found, rest = set[str](), set(names)
+    while rest:
+        name = rest.pop()
+        found.add(name)
+        if name in pieces:
+            rest |= pieces[name].needs - found
+    return found
+
+
 def assemble(cells: Iterable[Cell]) -> str:
     """Return the whole listing of some cells.
 
@@ -163,51 +213,27 @@ def assemble(cells: Iterable[Cell]) -> str:
         ValueError: if they give a name of the package a meaning of their own,
             or if more than torch is needed.
     """
+    cells = list(cells)
     pieces, imports = package()
-    imports = dict(imports)
-    drawn = {name for name in pieces if name.startswith("draw_")}
-    body, own, rest = [], set[str](), set[str]()
-    for cell in cells:
-        kept = []
-        for node, lines in statements(cell.code):
-            names = names_bound(node)
-            if isinstance(node, IMPORTS):
-                imports |= names_imported(node)
-            elif names_read(node) & drawn:
-                drawn |= names if isinstance(node, ast.Assign) else set()
-            else:
-                drawn -= names
-                own |= names
-                rest |= names_read(node)
-                last = node.end_lineno == cell.code.count("\n") + 1
-                kept.append(
-                    printed(node, lines) if last and cell.shows else lines
-                )
-        body += [f"# {cell.heading}"] if cell.heading else []
-        body += ["\n".join(kept).strip("\n")] if kept else []
-    rest, needed = rest - own, set[str]()
-    while rest:
-        name = rest.pop()
-        needed.add(name)
-        if name in pieces:
-            rest |= pieces[name].needs - needed
+    drawings = {name for name in pieces if name.startswith("draw_")}
+    kept = [list(undrawn(cell, drawings)) for cell in cells]
+    nodes_kept = [node for part in kept for node, _ in part]
+    own = {name for node in nodes_kept for name in names_bound(node)}
+    read = {name for node in nodes_kept for name in names_read(node)}
+    needed = reachable(read - own, pieces)
     if strange := own & needed & pieces.keys():
         raise ValueError(f"expected other names than the package's: {strange}")
+    for cell in cells:
+        for node, _ in statements(cell.code):
+            imports = imports | names_imported(node)
+    blocks = import_lines(imports[name] for name in needed & imports.keys())
     code = {pieces[name] for name in needed & pieces.keys()}
-    return "\n\n".join(
-        [
-            *import_lines(imports[name] for name in needed & imports.keys()),
-            *(f"\n{piece.code}\n" for piece in sorted(code)),
-            *body,
-        ]
-    )
-
-
-def printed(node: ast.stmt, lines: str) -> str:
-    """Print what a notebook shows."""
-    size = (node.end_lineno or 0) - node.lineno + 1
-    *before, value = lines.rsplit("\n", size)
-    return "\n".join([*before, f"print({value})"])
+    blocks += [f"\n{piece.code}\n" for piece in sorted(code)]
+    for cell, part in zip(cells, kept, strict=True):
+        blocks += [f"# {cell.heading}"] if cell.heading else []
+        text = "\n".join(lines for _, lines in part).strip("\n")
+        blocks += [text] if text else []
+    return "\n\n".join(blocks)
 
 
 def import_lines(imports: Iterable[tuple[str, str]]) -> list[str]:
@@ -253,9 +279,18 @@ class WholeListing(SphinxDirective):
 
 
 def fill(app: Sphinx, page: nodes.document) -> None:
-    """Write the listing of a page that has a place for one."""
+    """Write the listing of a page that has a place for one.
+
+    Where none can be made, `rules` may know a better reason, so the build goes
+    on until it has said that, too.
+    """
     for place in list(page.findall(whole_listing)):
-        code = assemble(cells_of(page))
+        try:
+            code = assemble(cells_of(page))
+        except (SyntaxError, ValueError) as error:
+            logger.warning("no whole listing: %s", error, location=page)
+            place.parent.remove(place)
+            continue
         block = nodes.literal_block(code, code, language="python")
         block["source"] = "the package"  # so it is code that runs
         place.replace_self(

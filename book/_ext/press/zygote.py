@@ -1,4 +1,4 @@
-"""A Python that has imported what cells need, and forks a kernel for a page.
+"""A Python that has imported torch and Matplotlib, and forks kernels.
 
 Importing torch and Matplotlib takes longer than most pages do. `kernels`
 starts this program, which reads a line of JSON for each page and answers with
@@ -41,6 +41,7 @@ def become_a_kernel(page: dict[str, str]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     settings: Any = Config()
     settings.BaseIPythonApplication.ipython_dir = page["settings"]
+    settings.IPKernelApp.parent_handle = os.getppid()  # it ends with that
     app = IPKernelApp.instance(config=settings)
     app.initialize(["-f", page["connection"]])
     recorder.record(app.shell, Path(page["claims"]))

@@ -20,7 +20,7 @@ class preset(nodes.Invisible, nodes.Element):  # noqa: N801  (docutils' way)
 
 
 class Laboratory(SphinxDirective):
-    """The place of the laboratory; its content is for who runs no scripts."""
+    """The place of the laboratory; its content stands where no scripts run."""
 
     has_content = True
 

@@ -1,9 +1,13 @@
+// @ts-check
 // The laboratory: a network whose knobs the reader turns, measured in double
 // precision. It is the network of the page's Python, drawn from the same
-// random numbers. A page that holds no #lab only gets the functions.
+// random numbers. A page without #lab only gets the functions.
 
-// Random numbers: torch's generator, the Mersenne Twister of Matsumoto and
-// Nishimura (1998), which returns 32 bits at a time.
+/**
+ * Seed torch's random numbers, of 32 bits each: the Mersenne Twister of
+ * Matsumoto and Nishimura (1998).
+ * @param {number} seed
+ */
 function mersenneTwister(seed) {
   const state = new Uint32Array(624);
   state[0] = seed;
@@ -11,19 +15,13 @@ function mersenneTwister(seed) {
     const last = state[i - 1];
     state[i] = Math.imul(1812433253, last ^ (last >>> 30)) + i;
   }
-  let next = 624;
-  const twist = () => {
-    for (let i = 0; i < 624; i++) {
-      const after = state[i < 623 ? i + 1 : 0];
-      const y = (state[i] & 0x80000000) | (after & 0x7fffffff);
-      const mixed = (y >>> 1) ^ (-(y & 1) & 0x9908b0df);
-      state[i] = state[i < 227 ? i + 397 : i - 227] ^ mixed;
-    }
-    next = 0;
-  };
+  let i = 0;
   return () => {
-    if (next === 624) twist();
-    let y = state[next++];
+    const next = (i + 1) % 624;
+    let y = (state[i] & 0x80000000) | (state[next] & 0x7fffffff);
+    y = (y >>> 1) ^ (-(y & 1) & 0x9908b0df) ^ state[(i + 397) % 624];
+    state[i] = y;
+    i = next;
     y ^= y >>> 11;
     y ^= (y << 7) & 0x9d2c5680;
     y ^= (y << 15) & 0xefc60000;
@@ -31,34 +29,34 @@ function mersenneTwister(seed) {
   };
 }
 
-// The Linears that torch.manual_seed(seed) and then nn.Linear(n, m), layer
-// after layer, make: weights, row by row, and biases. Each number takes 24
-// bits, lies between minus and plus 1 / sqrt(n), and is rounded to float32.
+/**
+ * Draw the Linears that torch.manual_seed(seed) and then nn.Linear(n, m),
+ * layer after layer, make: weights, row by row, and biases, each of 24 bits,
+ * between minus and plus 1 / sqrt(n), and rounded to float32.
+ * @param {number} seed @param {number[]} sizes
+ */
 export function drawLinears(seed, sizes) {
   const bits = mersenneTwister(seed);
   return sizes.slice(1).map((rows, layer) => {
     const columns = sizes[layer];
     const bound = Math.fround(1 / Math.sqrt(columns));
-    const uniform = (count) => {
+    const [weight, bias] = [rows * columns, rows].map((count) => {
       const numbers = new Float32Array(count);
-      for (let i = 0; i < count; i++) {
-        const u = (bits() & 0xffffff) / 2 ** 24;
-        numbers[i] = u * (2 * bound) - bound;
-      }
+      for (let i = 0; i < count; i++)
+        numbers[i] = ((bits() & 0xffffff) / 2 ** 24) * (2 * bound) - bound;
       return numbers;
-    };
-    const weight = uniform(rows * columns);
-    return { rows, columns, weight, bias: uniform(rows) };
+    });
+    return { rows, columns, weight, bias };
   });
 }
 
-// Activations: each returns its value and its slope, in torch's own words
-// where rounding decides what becomes exactly zero.
-const ROOT = Math.sqrt(2 / Math.PI);
-const sigmoid = (z) => 1 / (1 + Math.exp(-z));
+/** @typedef {ReturnType<typeof drawLinears>[number]} Linear */
 
-// erfc keeps its digits far to the right: a series up to 3, beyond it the
-// continued fraction (Abramowitz and Stegun, 7.1.6 and 7.1.14).
+/**
+ * Compute erfc to its last digit: a series up to 3, beyond it the continued
+ * fraction (Abramowitz and Stegun, 7.1.6 and 7.1.14).
+ * @type {(x: number) => number}
+ */
 function erfc(x) {
   if (x < 0) return 2 - erfc(-x);
   const bell = Math.exp(-x * x);
@@ -74,13 +72,23 @@ function erfc(x) {
   return bell / Math.sqrt(Math.PI) / tail;
 }
 
+/** @param {number} z */
+const sigmoid = (z) => 1 / (1 + Math.exp(-z));
+
+/**
+ * Activations: value and slope at z, in torch's own words where rounding
+ * decides what becomes exactly zero.
+ * @type {Record<string, { name: string, python: string,
+ *   at: (z: number) => [number, number] }>}
+ */
 const ACTIVATIONS = {
   "gelu-tanh": {
     name: "GELU, tanh form",
     python: 'nn.GELU(approximate="tanh")',
     at(z) {
-      const t = Math.tanh(ROOT * (z + 0.044715 * z ** 3));
-      const bend = ROOT * (1 + 3 * 0.044715 * z * z);
+      const root = Math.sqrt(2 / Math.PI);
+      const t = Math.tanh(root * (z + 0.044715 * z ** 3));
+      const bend = root * (1 + 3 * 0.044715 * z * z);
       const slope = 0.5 * (1 + t) + 0.5 * z * (1 - t * t) * bend;
       return [0.5 * z * (1 + t), slope];
     },
@@ -125,16 +133,14 @@ const ACTIVATIONS = {
   },
 };
 
-// Measuring: one pass there and back.
+/** @param {Float64Array} numbers */
 function mean(numbers) {
   let sum = 0;
   for (const number of numbers) sum += number;
   return sum / numbers.length;
 }
 
-const meanSize = (numbers) => mean(numbers.map(Math.abs));
-
-// torch.linspace(1, -1, n) in float64: 1, 0, -1 for three units.
+/** Return torch.linspace(1, -1, n): 1, 0, -1 of 3. @param {number} n */
 function input(n) {
   const step = -2 / (n - 1);
   return Float64Array.from({ length: n }, (_, i) => {
@@ -143,337 +149,386 @@ function input(n) {
   });
 }
 
+/** Normalise a stream, there and back. @param {Float64Array} h */
 function layerNorm(h) {
   const centre = mean(h);
   const centred = h.map((v) => v - centre);
   const variance = mean(centred.map((v) => v * v));
   const factor = 1 / Math.sqrt(variance + 1e-5);
-  return { x: centred.map((v) => v * factor), factor };
+  const x = centred.map((v) => v * factor);
+  /** @param {Float64Array} gradient */
+  const back = (gradient) => {
+    const centre = mean(gradient);
+    const along = mean(gradient.map((v, i) => v * x[i]));
+    return gradient.map((v, i) => factor * (v - centre - x[i] * along));
+  };
+  return { x, back };
 }
 
-// The way back through a LayerNorm that has returned x.
-function layerNormBack(gradient, { x, factor }) {
-  const centre = mean(gradient);
-  const along = mean(gradient.map((v, i) => v * x[i]));
-  return gradient.map((v, i) => factor * (v - centre - x[i] * along));
-}
-
-// The output y, the loss's own gradient dL/dy = 2y, and for each layer the
-// means of |h|, |dy/dz| and |dy/dW|. For one sample dy/dW is dy/dz times what
-// goes into the Linear, so their means multiply.
-function measure(linears, { activation, scale, norm }, shortcut) {
+/**
+ * Send a stream h through a layer, and dy/dout (above) back to dy/dz (delta)
+ * and dy/dh (below).
+ * @param {Float64Array} h @param {Linear} linear
+ * @param {State} state @param {boolean} shortcut
+ */
+function pass(h, linear, { activation, scale, norm }, shortcut) {
+  const { rows, columns, weight, bias } = linear;
   const { at } = ACTIVATIONS[activation];
-  let h = input(linears[0].columns);
-  const layers = linears.map((linear) => {
-    const { rows, columns, weight, bias } = linear;
-    const bypassed = shortcut && rows === columns;
-    const normed = norm === "pre" ? layerNorm(h) : { x: h };
-    const { x } = normed;
-    const out = new Float64Array(rows);
-    const slopes = new Float64Array(rows);
-    for (let i = 0; i < rows; i++) {
-      let z = bias[i];
-      for (let j = 0; j < columns; j++) z += weight[i * columns + j] * x[j];
-      const [value, slope] = at(z);
-      out[i] = bypassed ? h[i] + scale * value : value;
-      slopes[i] = bypassed ? scale * slope : slope;
-    }
-    const layer = { linear, bypassed, normed, slopes, h: meanSize(h) };
-    h = out;
-    return layer;
-  });
-  let gradient = Float64Array.of(1); // dy/dh, from the output back
-  for (const layer of layers.toReversed()) {
-    const { rows, columns, weight } = layer.linear;
-    const above = gradient;
-    const delta = above.map((v, i) => v * layer.slopes[i]);
-    gradient = new Float64Array(columns);
+  const bypassed = shortcut && rows === columns;
+  const normed = norm === "pre" && layerNorm(h);
+  const x = normed ? normed.x : h;
+  const out = new Float64Array(rows);
+  const slopes = new Float64Array(rows);
+  for (let i = 0; i < rows; i++) {
+    let z = bias[i];
+    for (let j = 0; j < columns; j++) z += weight[i * columns + j] * x[j];
+    const [value, slope] = at(z);
+    out[i] = bypassed ? h[i] + scale * value : value;
+    slopes[i] = bypassed ? scale * slope : slope;
+  }
+  /** @param {Float64Array} above */
+  const back = (above) => {
+    const delta = above.map((v, i) => v * slopes[i]);
+    let below = new Float64Array(columns);
     for (let i = 0; i < rows; i++)
       for (let j = 0; j < columns; j++)
-        gradient[j] += weight[i * columns + j] * delta[i];
-    if (norm === "pre") gradient = layerNormBack(gradient, layer.normed);
-    if (layer.bypassed) gradient = gradient.map((v, i) => v + above[i]);
-    layer.delta = meanSize(delta);
-    layer.slope = layer.delta * meanSize(layer.normed.x);
-  }
-  return { y: h[0], own: Math.abs(2 * h[0]), layers };
+        below[j] += weight[i * columns + j] * delta[i];
+    if (normed) below = normed.back(below);
+    if (bypassed) below = below.map((v, i) => v + above[i]);
+    return { delta, below };
+  };
+  return { h, x, out, back };
 }
 
-// What the gradient panel can show of a layer, given |dL/dy|.
+// Gradients of a layer.
 const METRICS = {
-  printed: {
-    name: "mean |dL/dW|, as printed",
-    of: (layer, own) => own * layer.slope,
-  },
-  output: {
-    name: "mean |dy/dW|: divided by |dL/dy|",
-    of: (layer) => layer.slope,
-  },
-  delta: {
-    name: "mean |δ|, the error signal dL/dz",
-    of: (layer, own) => own * layer.delta,
-  },
+  printed: { name: "mean |dL/dW|, as printed" },
+  output: { name: "mean |dy/dW|: divided by |dL/dy|" },
+  delta: { name: "mean |δ|, the error signal dL/dz" },
 };
 
-// Knobs: what can be turned, and how far. The first choice is the start.
+/**
+ * Measure a network there and back. For one sample dy/dW is dy/dz times what
+ * goes into the Linear, so their means multiply.
+ * @param {Linear[]} linears @param {State} state @param {boolean} shortcut
+ */
+function measure(linears, state, shortcut) {
+  let h = input(linears[0].columns);
+  const passes = linears.map((linear) => {
+    const passed = pass(h, linear, state, shortcut);
+    h = passed.out;
+    return passed;
+  });
+  const y = h[0];
+  const own = Math.abs(2 * y); // |dL/dy|
+  let above = Float64Array.of(1); // dy/dout, from the output back
+  const gradients = passes.toReversed().map(({ x, back }) => {
+    const { delta, below } = back(above);
+    above = below;
+    const size = mean(delta.map(Math.abs));
+    const output = size * mean(x.map(Math.abs));
+    return { printed: own * output, output, delta: own * size }[state.metric];
+  });
+  return {
+    kind: shortcut ? "with" : "without",
+    front: shortcut === (state.shortcut === "on"),
+    y,
+    gradients: gradients.reverse(),
+    activations: passes.map((layer) => mean(layer.h.map(Math.abs))),
+  };
+}
+
+/** @typedef {ReturnType<typeof measure>} Network */
+
+// The last Linears drawn, since that takes longer than to measure them.
+const last = { key: "", linears: drawLinears(0, []) };
+
+/** Measure without shortcuts and with them. @param {State} state */
+function measureBoth(state) {
+  const sizes = [...Array(state.depth).fill(state.width), 1];
+  const key = `${state.seed}: ${sizes}`;
+  if (last.key !== key) last.linears = drawLinears(state.seed, sizes);
+  last.key = key;
+  return [false, true].map((has) => measure(last.linears, state, has));
+}
+
+/**
+ * Knobs: choices, or numbers from low or 0, whole if not any; slider is its
+ * upper end.
+ * @type {Record<string, { name: string } & (
+ *   { start: string, choices: Record<string, { name: string }> } |
+ *   { start: number, low?: 1, high: number, any?: true, slider?: number })>}
+ */
 const KNOBS = {
-  depth: { name: "Layers", low: 1, high: 50, start: 5, slider: [1, 50, 1] },
-  width: {
-    name: "Units in each",
-    low: 1,
-    high: 64,
-    start: 3,
-    slider: [1, 64, 1],
-  },
-  scale: {
-    name: "Branch scale",
-    low: 0,
-    high: 1e6,
-    start: 1,
-    any: true,
-    slider: [0, 2, 0.01],
-  },
-  seed: { name: "Seed", low: 0, high: 2 ** 32 - 1, start: 123 },
-  activation: { name: "Activation", choices: ACTIVATIONS },
+  depth: { name: "Layers", start: 5, low: 1, high: 50, slider: 50 },
+  width: { name: "Units in each", start: 3, low: 1, high: 64, slider: 64 },
+  scale: { name: "Branch scale", start: 1, high: 1e6, any: true, slider: 2 },
+  seed: { name: "Seed", start: 123, high: 2 ** 32 - 1 },
+  activation: { name: "Activation", start: "gelu-tanh", choices: ACTIVATIONS },
   shortcut: {
     name: "Shortcuts",
+    start: "off",
     choices: { off: { name: "without" }, on: { name: "with" } },
   },
   norm: {
     name: "Normalisation",
+    start: "none",
     choices: { none: { name: "none" }, pre: { name: "LayerNorm first" } },
   },
-  metric: { name: "Gradient", choices: METRICS },
+  metric: { name: "Gradient", start: "printed", choices: METRICS },
 };
 
-const START = Object.fromEntries(
-  Object.entries(KNOBS).map(([knob, { choices, start }]) => [
-    knob,
-    choices ? Object.keys(choices)[0] : start,
-  ]),
+/**
+ * @typedef {Record<"depth" | "width" | "scale" | "seed", number> &
+ *   { metric: keyof typeof METRICS } & Record<string, number | string>} State
+ */
+const START = /** @type {State} */ (
+  Object.fromEntries(Object.entries(KNOBS).map(([id, k]) => [id, k.start]))
 );
 
-// A knob's value from what is written, or an error that says what is wrong.
-function checked(knob, text) {
-  if (!Object.hasOwn(KNOBS, knob)) {
-    const knobs = Object.keys(KNOBS).join(", ");
-    throw new RangeError(`expected one of ${knobs}, got ${knob}`);
-  }
-  const { choices, low, high, any } = KNOBS[knob];
-  if (choices) {
-    if (Object.hasOwn(choices, text)) return text;
-    const names = Object.keys(choices).join(", ");
-    throw new RangeError(
-      `expected ${knob} to be one of ${names}, got ${text}`,
-    );
-  }
-  const number = text.trim() === "" ? NaN : Number(text);
+/** @param {object} table @param {string} name @param {string} what */
+function choose(table, name, what) {
+  if (Object.hasOwn(table, name)) return name;
+  const names = Object.keys(table).join(", ");
+  throw new RangeError(`expected ${what}one of ${names}, got ${name}`);
+}
+
+/** Read a value of a knob. @param {string} id @param {string} text */
+function readValue(id, text) {
+  const knob = KNOBS[choose(KNOBS, id, "")];
+  if ("choices" in knob) return choose(knob.choices, text, `${id} to be `);
+  const { low = 0, high, any } = knob;
+  const got = text.trim() || "none";
+  const number = Number(got);
   const fits = number >= low && number <= high;
   if (fits && (any || Number.isInteger(number))) return number;
   const kind = any ? "a number" : "a whole number";
-  const got = text.trim() || "none";
-  throw new RangeError(
-    `expected ${knob} to be ${kind} from ${low} to ${high}, got ${got}`,
-  );
+  const range = `${kind} from ${low} to ${high}`;
+  throw new RangeError(`expected ${id} to be ${range}, got ${got}`);
 }
 
-// A state as an address holds it, and back: the knobs that are turned.
-function written(state) {
-  const turned = Object.entries(state).filter(([k, v]) => v !== START[k]);
-  return new URLSearchParams(turned).toString();
-}
-
-function read(text) {
-  const state = { ...START };
-  for (const [knob, value] of new URLSearchParams(text))
-    state[knob] = checked(knob, value);
+/**
+ * Turn knobs of a state, or throw a RangeError that says what is wrong.
+ * @param {State} state @param {Iterable<string[]>} turns
+ */
+function turned(state, turns) {
+  for (const [id, text] of turns)
+    state = { ...state, [id]: readValue(id, text) };
   return state;
 }
 
-// Numbers as Python writes them, and in words where a number says little.
+/** Write the knobs that are turned. @param {State} state */
+function toAddress(state) {
+  const turns = Object.entries(state).filter(([id, v]) => v !== START[id]);
+  return `${new URLSearchParams(turns.map(([id, v]) => [id, String(v)]))}`;
+}
+
+// A panel, in pixels: its height, and the edges of its plot.
+const HEIGHT = 280;
+const TOP = 50;
+const BOTTOM = 240;
+const LEFT = 52;
+const RIGHT = 14; // from the right
+
+/**
+ * What a logarithmic axis cannot show, and what stands for it at its ends.
+ * @type {{ word: string, is: (v: number) => boolean, triangle: string }[]}
+ */
+const EXTREMES = [
+  { word: "exactly 0", is: (v) => v === 0, triangle: `${BOTTOM}l-4 -7h8z` },
+  { word: "overflow", is: (v) => !isFinite(v), triangle: `${TOP}l-4 7h8z` },
+];
+
+/** @param {number} number */
+const extreme = (number) => EXTREMES.find(({ is }) => is(number));
+
+/** Count extremes, as in "49 of 50 exactly 0". @param {number[]} values */
+function extremes(values) {
+  return EXTREMES.flatMap(({ word, is }) => {
+    const count = values.filter(is).length;
+    if (count === values.length) return `all ${word}`;
+    return count ? `${count} of ${values.length} ${word}` : [];
+  });
+}
+
+/** Write a number as Python does. @param {number} number */
 function printed(number, digits = 3) {
   const [digit, power] = number.toExponential(digits).split("e");
   return `${digit}e${power[0]}${power.slice(1).padStart(2, "0")}`;
 }
 
+/** Write a number for a sentence. @param {number} number */
 function said(number) {
-  if (!Number.isFinite(number)) return "overflow";
-  if (number === 0) return "exactly 0";
+  const beyond = extreme(number);
+  if (beyond) return beyond.word;
   const size = Math.abs(number);
   if (size < 1e-3 || size >= 1e5) return printed(number, 2);
   return String(Number(number.toPrecision(3)));
 }
 
-// Drawing: one panel as SVG. Zeros and overflow have marks of their own at
-// the ends of the axis, which is logarithmic.
-const HEIGHT = 280;
-const EDGE = { left: 52, right: 14, top: 50, bottom: 40 };
-const superscript = (power) =>
-  [...String(power)].map((c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻").join("");
-
-function scales(width, depth, curves) {
+/**
+ * Fit the axes of a panel to curves: where layers (x) and logarithms (y) are.
+ * @param {number} width @param {Curve[]} curves
+ */
+function fitAxes(width, curves) {
+  const depth = curves[0].values.length;
+  const left = LEFT + 8;
+  const span = width - RIGHT - 8 - left;
+  /** @param {number} layer */
+  const x = (layer) => left + span * (depth > 1 ? layer / (depth - 1) : 0.5);
+  /** @param {number} x */
+  const layerAt = (x) =>
+    Math.round(Math.min(1, Math.max(0, (x - left) / span)) * (depth - 1));
   const logs = curves
-    .flatMap((curve) => curve.values)
-    .filter((v) => v > 0 && Number.isFinite(v))
+    .flatMap(({ values }) => values)
+    .filter((value) => !extreme(value))
     .map(Math.log10);
   const low = logs.length ? Math.floor(Math.min(...logs)) : 0;
   const high = Math.max(low + 1, Math.ceil(Math.max(low, ...logs)));
-  const x = (layer) => {
-    const part = depth > 1 ? layer / (depth - 1) : 0.5;
-    return EDGE.left + 8 + part * (width - EDGE.left - EDGE.right - 16);
-  };
-  const y = (log) => {
-    const part = (high - log) / (high - low);
-    return EDGE.top + 8 + part * (HEIGHT - EDGE.top - EDGE.bottom - 16);
-  };
-  const ticks = [];
+  /** @param {number} log */
+  const y = (log) =>
+    TOP + 8 + ((high - log) / (high - low)) * (BOTTOM - TOP - 16);
+  const powers = [];
   const step = Math.ceil((high - low) / 6);
   if (logs.length)
-    for (let power = low; power <= high; power += step) ticks.push(power);
-  return { x, y, ticks };
+    for (let power = low; power <= high; power += step) powers.push(power);
+  return { width, depth, x, layerAt, y, powers };
 }
 
-function layerAt(x, width, depth) {
-  const part = (x - EDGE.left - 8) / (width - EDGE.left - EDGE.right - 16);
-  return Math.round(Math.min(1, Math.max(0, part)) * (depth - 1));
-}
+/** @typedef {ReturnType<typeof fitAxes>} Axes */
 
-function axes(width, depth, { x, y, ticks }) {
-  const bottom = HEIGHT - EDGE.bottom;
-  const parts = [];
-  for (const power of ticks) {
+/** @param {Axes} axes */
+function drawAxes({ width, depth, x, y, powers }) {
+  const right = width - RIGHT;
+  let svg = "";
+  for (const power of powers) {
     const at = y(power).toFixed(1);
-    parts.push(
-      `<path class="grid" d="M${EDGE.left} ${at}H${width - EDGE.right}"/>`,
-      `<text x="${EDGE.left - 6}" y="${at}" dy="0.32em" text-anchor="end">` +
-        `10${superscript(power)}</text>`,
-    );
+    const raised = `${power}`.replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[+c] ?? "⁻");
+    svg +=
+      `<path class="grid" d="M${LEFT} ${at}H${right}"/>` +
+      `<text x="${LEFT - 6}" y="${at}" dy="0.32em" text-anchor="end">` +
+      `10${raised}</text>`;
   }
-  const stride = Math.ceil(depth / 10);
-  for (let layer = 0; layer < depth; layer += stride) {
+  for (let layer = 0; layer < depth; layer += Math.ceil(depth / 10)) {
     const at = x(layer).toFixed(1);
-    parts.push(
-      `<path class="axis" d="M${at} ${bottom}v4"/>` +
-        `<text x="${at}" y="${bottom + 17}" text-anchor="middle">` +
-        `${layer}</text>`,
-    );
+    svg +=
+      `<path class="axis" d="M${at} ${BOTTOM}v4"/><text x="${at}" ` +
+      `y="${BOTTOM + 17}" text-anchor="middle">${layer}</text>`;
   }
-  const middle = (EDGE.left + width - EDGE.right) / 2;
-  parts.push(
-    `<path class="axis" d="M${EDGE.left} ${EDGE.top}V${bottom}` +
-      `H${width - EDGE.right}"/>`,
-    `<text x="${middle}" y="${HEIGHT - 6}" text-anchor="middle">layer</text>`,
+  const middle = (LEFT + right) / 2;
+  return (
+    `${svg}<path class="axis" d="M${LEFT} ${TOP}V${BOTTOM}H${right}"/>` +
+    `<text x="${middle}" y="${HEIGHT - 6}" text-anchor="middle">layer</text>`
   );
-  return parts.join("");
 }
 
-function curve({ kind, values, front }, { x, y }) {
-  const mark = MARKS[kind](values.length > 25 ? 1.8 : 3.5);
-  let line = "";
-  let marks = "";
-  let strange = "";
+/**
+ * A circle or a square of radius r, around where the pen stands.
+ * @param {string} kind @param {number} r
+ */
+const markOf = (kind, r) =>
+  kind === "without"
+    ? `m${-r} 0a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`
+    : `m${-r} ${-r}h${2 * r}v${2 * r}h${-2 * r}z`;
+
+/** @typedef {{ kind: string, front: boolean, values: number[] }} Curve */
+
+/** @param {Curve} curve @param {Record<string, string>} paths */
+function group({ kind, front }, paths) {
+  const drawn = Object.entries(paths).map(
+    ([name, d]) => `<path class="${name}" d="${d}"/>`,
+  );
+  return `<g class="${kind} ${front ? "front" : ""}">${drawn.join("")}</g>`;
+}
+
+/** @param {Curve} curve @param {Axes} axes */
+function drawCurve(curve, { x, y }) {
+  const { kind, values } = curve;
+  const mark = markOf(kind, values.length > 25 ? 1.8 : 3.5);
+  const paths = { line: "", marks: "", ends: "" };
   let pen = "M";
   values.forEach((value, layer) => {
-    const across = x(layer).toFixed(1);
-    if (value > 0 && Number.isFinite(value)) {
-      const place = `${across} ${y(Math.log10(value)).toFixed(1)}`;
-      line += pen + place;
-      marks += `M${place}${mark}`;
-      pen = "L";
-    } else {
-      strange +=
-        value === 0
-          ? `M${across} ${HEIGHT - EDGE.bottom}l-4 -7h8z`
-          : `M${across} ${EDGE.top}l-4 7h8z`;
-      pen = "M";
+    const at = x(layer).toFixed(1);
+    const beyond = extreme(value);
+    if (beyond) paths.ends += `M${at} ${beyond.triangle}`;
+    else {
+      const place = `${at} ${y(Math.log10(value)).toFixed(1)}`;
+      paths.line += pen + place;
+      paths.marks += `M${place}${mark}`;
     }
+    pen = beyond ? "M" : "L";
   });
-  return (
-    `<g class="${kind} ${front ? "front" : ""}">` +
-    `<path class="line" d="${line}"/><path class="marks" d="${marks}"/>` +
-    `<path class="ends" d="${strange}"/></g>`
-  );
+  return group(curve, paths);
 }
 
-// A circle and a square of radius r, around where the pen stands.
-const MARKS = {
-  without: (r) =>
-    `m${-r} 0a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`,
-  with: (r) => `m${-r} ${-r}h${2 * r}v${2 * r}h${-2 * r}z`,
-};
-
-function legend({ kind, values, front }, row) {
+/** @param {Curve} curve @param {number} row */
+function drawLegend(curve, row) {
+  const { kind, front, values } = curve;
   const y = 14 + 18 * row;
-  const name = `${kind} shortcuts`;
-  const place = front ? "front" : "";
+  const marks = `M25 ${y}${markOf(kind, 3.5)}`;
   return (
-    `<g class="${kind} ${place}"><path class="line" d="M8 ${y}h34"/>` +
-    `<path class="marks" d="M25 ${y}${MARKS[kind](3.5)}"/></g>` +
-    `<text x="50" y="${y}" dy="0.35em" class="${place}">` +
-    `${[name, ...ends(values)].join(", ")}</text>`
+    group(curve, { line: `M8 ${y}h34`, marks }) +
+    `<text x="50" y="${y}" dy="0.35em" class="${front ? "front" : ""}">` +
+    `${[`${kind} shortcuts`, ...extremes(values)].join(", ")}</text>`
   );
 }
 
-// What a logarithmic axis cannot show, in words.
-function ends(values) {
-  const zeros = values.filter((v) => v === 0).length;
-  const overflow = values.filter((v) => !Number.isFinite(v)).length;
-  const share = (n) =>
-    n === values.length ? "all" : `${n} of ${values.length}`;
-  const found = [];
-  if (zeros) found.push(`${share(zeros)} exactly 0`);
-  if (overflow) found.push(`${share(overflow)} overflow`);
-  return found;
-}
+const EMPTY = `<svg role="img">${"<g></g>".repeat(4)}</svg>`;
 
-function panel(svg, width, curves, marked) {
-  const depth = curves[0].values.length;
-  const to = scales(width, depth, curves);
-  const ordered = curves.toSorted((a, b) => a.front - b.front);
-  const line = `M${to.x(marked)} ${EDGE.top}V${HEIGHT - EDGE.bottom}`;
-  svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+/**
+ * Draw a panel into an EMPTY one.
+ * @param {SVGElement} svg @param {Axes} axes
+ * @param {Curve[]} curves @param {number} [pointed]
+ */
+function drawPanel(svg, axes, curves, pointed) {
+  const ordered = curves.toSorted((curve) => (curve.front ? 1 : -1));
+  const line = `M${axes.x(pointed ?? 0)} ${TOP}V${BOTTOM}`;
+  svg.setAttribute("viewBox", `0 0 ${axes.width} ${HEIGHT}`);
   [
-    axes(width, depth, to),
-    marked === null ? "" : `<path class="marked" d="${line}"/>`,
-    ordered.map((one) => curve(one, to)).join(""),
-    curves.map(legend).join(""),
+    drawAxes(axes),
+    pointed === undefined ? "" : `<path class="marked" d="${line}"/>`,
+    ordered.map((curve) => drawCurve(curve, axes)).join(""),
+    curves.map(drawLegend).join(""),
   ].forEach((drawing, i) => write(svg.children[i], drawing));
 }
 
-// Most of a page stays as it is when a knob is turned, and writing takes time.
 const WRITTEN = new WeakMap();
 
+/**
+ * Write HTML, which takes time, unless it is there.
+ * @param {Element} element @param {string} html
+ */
 function write(element, html) {
   if (WRITTEN.get(element) !== html) element.innerHTML = html;
   WRITTEN.set(element, html);
 }
 
-// The page: controls, panels, words and the Python, all made from one state.
-function control(knob) {
-  const { name, choices, low, high, slider, any } = KNOBS[knob];
-  const label = `<label for="knob-${knob}">${name}</label>`;
-  const its = `id="knob-${knob}" name="${knob}"`;
-  if (choices) {
-    const options = Object.entries(choices).map(
-      ([value, choice]) => `<option value="${value}">${choice.name}</option>`,
+/** @param {string} id */
+function control(id) {
+  const knob = KNOBS[id];
+  const named = `id="knob-${id}" name="${id}"`;
+  const label = `<div><label for="knob-${id}">${knob.name}</label>`;
+  if ("choices" in knob) {
+    const options = Object.entries(knob.choices).map(
+      ([value, { name }]) => `<option value="${value}">${name}</option>`,
     );
-    return `<div>${label}<select ${its}>${options.join("")}</select></div>`;
+    return `${label}<select ${named}>${options.join("")}</select></div>`;
   }
-  const range = (from, to, step) => `min="${from}" max="${to}" step="${step}"`;
-  const number = range(low, high, any ? "any" : 1);
-  const turn = slider
-    ? `<input type="range" name="${knob}" ${range(...slider)} ` +
-      `aria-label="${name}, slider">`
-    : "";
-  return `<div>${label}<input type="number" ${its} ${number}>${turn}</div>`;
+  const { name, low = 0, high, any, slider } = knob;
+  const field =
+    `<input type="number" ${named} min="${low}" max="${high}" ` +
+    `step="${any ? "any" : 1}">`;
+  const turn =
+    `<input type="range" name="${id}" min="${low}" max="${slider}" ` +
+    `step="${any ? 0.01 : 1}" aria-label="${name}, slider">`;
+  return `${label}${field}${slider ? turn : ""}</div>`;
 }
 
-const PLACES = Object.keys(KNOBS).filter((knob) => knob !== "metric");
-const EMPTY = `<svg role="img">${"<g></g>".repeat(4)}</svg>`;
-const INSIDE = `
+const CONTROLS = Object.keys(KNOBS).filter((id) => id !== "metric");
+const FRAME = `<div class="live">
   <div class="presets" role="group" aria-label="Presets"></div>
   <form aria-label="Knobs">
-    <div class="knobs">${PLACES.map(control).join("")}
+    <div class="knobs">${CONTROLS.map(control).join("")}
       <button type="reset">Reset</button>
     </div>
     <p class="complaint" role="alert"></p>
@@ -492,238 +547,234 @@ const INSIDE = `
     <summary>All numbers</summary>
     <div class="pst-scrollable-table-container" tabindex="0"></div>
   </details>
-  <details class="fold python"><summary>Show the Python</summary></details>`;
+  <details class="fold python"><summary>Show the Python</summary></details></div>`;
 
-// What both networks measure, those without shortcuts first.
-function results(linears, state) {
-  return ["without", "with"].map((kind, shortcut) => {
-    const found = measure(linears, state, Boolean(shortcut));
-    const { of } = METRICS[state.metric];
-    return {
-      kind,
-      front: (state.shortcut === "on") === Boolean(shortcut),
-      y: found.y,
-      gradients: found.layers.map((layer) => of(layer, found.own)),
-      activations: found.layers.map((layer) => layer.h),
-    };
-  });
-}
-
+/** @param {Network} network */
 function sentence({ kind, y, gradients }) {
   const last = gradients.length - 1;
-  const found = [`${said(gradients[0])} at layer 0`];
-  if (last) found.push(`${said(gradients[last])} at layer ${last}`);
-  const strange = ends(gradients);
-  if (strange[0]?.startsWith("all")) found.length = 0; // and that is all
+  const beyond = extremes(gradients);
+  const ends = beyond[0]?.startsWith("all") ? [] : [...new Set([0, last])];
+  const found = ends.map((i) => `${said(gradients[i])} at layer ${i}`);
   return (
-    `<strong>${kind === "with" ? "With" : "Without"} shortcuts</strong>: ` +
-    `gradient ${[...found, ...strange].join(", ")}. Output y: ${said(y)}.`
+    `<p><strong>${kind === "with" ? "With" : "Without"} shortcuts</strong>: ` +
+    `gradient ${[...found, ...beyond].join(", ")}. Output y: ${said(y)}.</p>`
   );
 }
 
-function table(networks, metric) {
-  const columns = ["gradients", "activations"].flatMap((what) =>
-    networks.map((network) => network[what]),
+/** @param {Network[]} networks @param {number} layer */
+function atLayer(networks, layer) {
+  const numbers = networks.map(
+    ({ kind, gradients, activations }) =>
+      `${kind} shortcuts gradient ${said(gradients[layer])}, ` +
+      `mean |h| ${said(activations[layer])}`,
   );
-  const field = (number) => {
-    const plain = number !== 0 && Number.isFinite(number);
-    const text = plain ? printed(number) : said(number);
-    return `<td><data value="${number}">${text}</data></td>`;
-  };
+  return `Layer ${layer}: ${numbers.join("; ")}.`;
+}
+
+const SHOWN = /** @type {const} */ (["gradients", "activations"]);
+
+/** @param {Network[]} networks @param {string[]} names */
+function table(networks, names) {
+  const columns = SHOWN.flatMap((what) => networks.map((n) => n[what]));
   const rows = columns[0].map((_, layer) => {
-    const fields = columns.map((column) => field(column[layer])).join("");
-    return `<tr><th scope="row">${layer}</th>${fields}</tr>`;
+    const fields = columns.map(({ [layer]: number }) => {
+      const text = extreme(number)?.word ?? printed(number);
+      return `<td><data value="${number}">${text}</data></td>`;
+    });
+    return `<tr><th scope="row">${layer}</th>${fields.join("")}</tr>`;
   });
+  const heads = names.map(
+    (name) => `<th colspan="2" scope="colgroup">${name}</th>`,
+  );
   const kinds = networks.map(({ kind }) => `<th scope="col">${kind}</th>`);
   return (
     `<table class="table"><thead><tr><th rowspan="2" scope="col">layer</th>` +
-    `<th colspan="2" scope="colgroup">${metric}</th>` +
-    `<th colspan="2" scope="colgroup">mean |h|</th></tr>` +
-    `<tr>${kinds.join("").repeat(2)}</tr></thead>` +
+    `${heads.join("")}</tr><tr>${kinds.join("").repeat(2)}</tr></thead>` +
     `<tbody>${rows.join("")}</tbody></table>`
   );
 }
 
-// The lines of the page's Python that hold the state.
+/** Write a state as the page's Python holds it. @param {State} state */
 function settings({ depth, width, seed, shortcut, scale, norm, activation }) {
-  const python = (is) => (is ? "True" : "False");
-  return [
-    `depth, width, seed = ${depth}, ${width}, ${seed}`,
-    "use_shortcut, scale, normalise = " +
-      `${python(shortcut === "on")}, ${scale}, ${python(norm === "pre")}`,
-    `activation = ${ACTIVATIONS[activation].python}`,
-  ];
+  const [on, pre] = [shortcut === "on", norm === "pre"].map((is) =>
+    is ? "True" : "False",
+  );
+  return `depth, width, seed = ${depth}, ${width}, ${seed}
+use_shortcut, scale, normalise = ${on}, ${scale}, ${pre}
+activation = ${ACTIVATIONS[activation].python}`;
 }
 
-// A copy of the page's Python whose state can be changed.
-function livePython() {
+/** Copy the page's Python, with a gap where it holds the state. */
+function copyPython() {
   const cell = [...document.querySelectorAll("div.cell_input")].find((input) =>
     input.textContent.includes("depth, width, seed ="),
   );
-  const copy = cell.cloneNode(true);
-  const code = copy.querySelector("pre");
-  const texts = code.textContent.split("\n");
-  const first = texts.findIndex((line) => line.startsWith("depth, width"));
-  const lines = code.innerHTML.split("\n");
+  const texts = cell?.textContent.split("\n") ?? [];
+  const first = texts.findIndex((text) => text.startsWith("depth, width"));
+  const lines = cell?.outerHTML.split("\n") ?? [];
   lines.splice(first, 3, '<span class="settings"></span>');
-  code.innerHTML = lines.join("\n");
-  const held = code.querySelector(".settings");
-  const show = (state) => {
-    held.textContent = settings(state).join("\n");
-  };
-  return { copy, show };
+  return lines.join("\n");
 }
 
-// The sections of the page that say what to look for, and where.
+/** Find the sections of the page that say what to look for, and where. */
 function findPresets() {
-  return [...document.querySelectorAll(".preset")].map((place) => {
+  return Array.from(document.querySelectorAll(".preset"), (place) => {
+    const written = place.getAttribute("data-state") ?? "";
     const section = place.closest("section");
+    const title = section?.querySelector("h3")?.firstChild;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(title?.textContent ?? "");
     return {
-      title: section.querySelector("h3").firstChild.textContent,
-      words: section.querySelector("p").innerHTML,
-      id: section.id,
-      address: written(read(place.dataset.state)),
+      button,
+      id: section?.id,
+      words: section?.querySelector("p")?.innerHTML,
+      address: toAddress(turned(START, new URLSearchParams(written))),
     };
   });
 }
 
-function start(place) {
-  const live = document.createElement("div");
-  live.innerHTML = INSIDE;
-  live.className = "live";
-  place.append(live);
-  place.classList.add("alive");
-  const part = (selector) => live.querySelector(selector);
-  const form = part("form");
-  const [gradientPanel, activationPanel] = live.querySelectorAll("svg");
-  const python = livePython();
-  part(".python").append(python.copy);
-  const presets = findPresets();
-  part(".presets").innerHTML = presets
-    .map(({ title }) => `<button type="button">${title}</button>`)
-    .join("");
-  const buttons = [...part(".presets").children];
+/** The laboratory in its place: turn() -> state -> networks -> show(). */
+class Laboratory {
+  state = START;
+  networks = measureBoth(START);
+  presets = findPresets();
+  /** @type {number | undefined} */
+  pointed; // the layer under the pointer
 
-  let state = START;
-  let linears, drawn, networks;
-  let marked = null; // the layer under the pointer
-  let width = gradientPanel.clientWidth; // kept, since asking takes time
+  /** @param {HTMLElement} place */
+  constructor(place) {
+    this.place = place;
+    place.insertAdjacentHTML("beforeend", FRAME);
+    place.classList.add("alive");
+    this.part(".presets").append(...this.presets.map((p) => p.button));
+    this.part(".python").insertAdjacentHTML("beforeend", copyPython());
+    /** @type {NodeListOf<HTMLInputElement>} */
+    this.knobs = place.querySelectorAll("[name]");
+    this.svgs = place.querySelectorAll("svg");
+    this.width = this.svgs[0].clientWidth; // kept, since asking takes time
+    this.show();
+  }
 
-  const draw = () => {
-    const { depth, width: units, seed } = state;
-    const sizes = [...Array(depth).fill(units), 1];
-    if (drawn !== `${seed}: ${sizes}`) linears = drawLinears(seed, sizes);
-    drawn = `${seed}: ${sizes}`;
-  };
+  /** @param {string} selector */
+  part(selector) {
+    return /** @type {Element} */ (this.place.querySelector(selector));
+  }
 
-  const drawPanels = () => {
-    for (const [svg, what] of [
-      [gradientPanel, "gradients"],
-      [activationPanel, "activations"],
-    ]) {
-      const curves = networks.map((n) => ({ ...n, values: n[what] }));
-      panel(svg, width, curves, marked);
+  listen() {
+    for (const knob of this.knobs)
+      knob.addEventListener("input", () =>
+        this.turn(this.state, [[knob.name, knob.value]], knob),
+      );
+    const form = this.part("form");
+    form.addEventListener("change", () => this.keepAddress());
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("reset", (event) => {
+      event.preventDefault();
+      this.goTo("");
+    });
+    for (const { button, address } of this.presets)
+      button.addEventListener("click", () => this.goTo(address));
+    for (const svg of this.svgs) {
+      svg.addEventListener("pointermove", ({ offsetX }) =>
+        this.point(this.axes?.layerAt(offsetX)),
+      );
+      svg.addEventListener("pointerleave", () => this.point());
     }
-    const at = ({ kind, gradients, activations }) =>
-      `${kind} shortcuts gradient ${said(gradients[marked])}, ` +
-      `mean |h| ${said(activations[marked])}`;
-    part(".marked-says").textContent =
-      marked === null
-        ? ""
-        : `Layer ${marked}: ${networks.map(at).join("; ")}.`;
-  };
+    new ResizeObserver(() => {
+      this.width = this.svgs[0].clientWidth;
+      this.showPanels();
+    }).observe(this.part(".panels"));
+    const arrive = () => this.follow(location.href);
+    arrive();
+    addEventListener("load", arrive); // it has scrolled, too
+    addEventListener("hashchange", ({ newURL }) => this.follow(newURL));
+  }
 
-  const show = (turned, source) => {
-    state = turned;
-    marked = null;
-    draw();
-    networks = results(linears, state);
-    const metric = METRICS[state.metric].name;
-    const sentences = networks
-      .toSorted((a, b) => b.front - a.front)
-      .map(sentence);
-    gradientPanel.setAttribute("aria-label", `${metric}, by layer`);
-    activationPanel.setAttribute("aria-label", "mean |h|, by layer");
-    drawPanels();
-    write(part(".summary"), sentences.map((s) => `<p>${s}</p>`).join(""));
-    write(part(".numbers div"), table(networks, metric));
-    python.show(state);
-    for (const input of form.querySelectorAll("[name]")) {
-      if (input !== source) input.value = state[input.name];
-      input.removeAttribute("aria-invalid");
-    }
-    const now = presets.findIndex((p) => p.address === written(state));
-    buttons.forEach((b, i) => b.setAttribute("aria-pressed", i === now));
-    write(part(".preset-says"), presets[now]?.words ?? "");
-    part(".complaint").textContent = "";
-  };
+  /** Follow a link, if it leads to the laboratory. @param {string} url */
+  follow(url) {
+    const name = new URL(url).hash.slice(1);
+    const preset = this.presets.find(({ id }) => id === name);
+    if (!preset && !name.includes("=")) return;
+    this.goTo(preset?.address ?? name);
+    this.place.scrollIntoView();
+  }
 
-  // Say what is wrong and change nothing.
-  const attempt = (action, source) => {
+  /** @param {string} address */
+  goTo(address) {
+    this.turn(START, new URLSearchParams(address));
+  }
+
+  /**
+   * Turn knobs of a state, or say what is wrong. A held knob keeps its text.
+   * @param {State} state @param {Iterable<string[]>} turns
+   * @param {Element} [held]
+   */
+  turn(state, turns, held) {
     try {
-      action();
+      this.state = turned(state, turns);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      part(".complaint").textContent = error.message;
-      source?.setAttribute("aria-invalid", "true");
+      this.part(".complaint").textContent = error.message;
+      held?.setAttribute("aria-invalid", "true");
+      return;
     }
-  };
-
-  const keepAddress = () => {
-    const now = presets.find((p) => p.address === written(state));
-    history.replaceState(null, "", `#${now?.id ?? written(state)}`);
-  };
-
-  // Any other place of the page is none of the laboratory's business.
-  const follow = (url) => {
-    const name = new URL(url).hash.slice(1);
-    const preset = presets.find(({ id }) => id === name);
-    if (!preset && !name.includes("=")) return;
-    attempt(() => {
-      show(read(preset ? preset.address : name));
-      keepAddress();
-    });
-    place.scrollIntoView();
-  };
-
-  form.addEventListener("input", ({ target }) =>
-    attempt(() => {
-      const value = checked(target.name, target.value);
-      show({ ...state, [target.name]: value }, target);
-    }, target),
-  );
-  form.addEventListener("change", keepAddress);
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", (event) => {
-    event.preventDefault();
-    show(START);
-    keepAddress();
-  });
-  buttons.forEach((button, i) =>
-    button.addEventListener("click", () => {
-      show(read(presets[i].address));
-      keepAddress();
-    }),
-  );
-  for (const svg of [gradientPanel, activationPanel]) {
-    svg.addEventListener("pointermove", ({ offsetX }) => {
-      marked = layerAt(offsetX, width, state.depth);
-      drawPanels();
-    });
-    svg.addEventListener("pointerleave", () => {
-      marked = null;
-      drawPanels();
-    });
+    this.networks = measureBoth(this.state);
+    this.pointed = undefined;
+    this.show(held);
+    if (!held) this.keepAddress();
   }
-  new ResizeObserver(() => {
-    width = gradientPanel.clientWidth;
-    drawPanels();
-  }).observe(part(".panels"));
-  show(START);
-  follow(location);
-  addEventListener("load", () => follow(location)); // it has scrolled, too
-  addEventListener("hashchange", (event) => follow(event.newURL));
+
+  /** @param {number} [layer] */
+  point(layer) {
+    this.pointed = layer;
+    this.showPanels();
+  }
+
+  get preset() {
+    const address = toAddress(this.state);
+    return this.presets.find((preset) => preset.address === address);
+  }
+
+  keepAddress() {
+    const name = this.preset?.id ?? toAddress(this.state);
+    history.replaceState(null, "", `#${name}`);
+  }
+
+  /** @param {Element} [held] */
+  show(held) {
+    const { state, networks, preset } = this;
+    const names = [METRICS[state.metric].name, "mean |h|"];
+    const sentences = networks.map(sentence);
+    if (networks[1].front) sentences.reverse();
+    names.forEach((name, i) =>
+      this.svgs[i].setAttribute("aria-label", `${name}, by layer`),
+    );
+    this.showPanels();
+    write(this.part(".summary"), sentences.join(""));
+    write(this.part(".numbers div"), table(networks, names));
+    this.part(".settings").textContent = settings(state);
+    for (const knob of this.knobs) {
+      if (knob !== held) knob.value = String(state[knob.name]);
+      knob.removeAttribute("aria-invalid");
+    }
+    for (const each of this.presets)
+      each.button.setAttribute("aria-pressed", String(each === preset));
+    write(this.part(".preset-says"), preset?.words ?? "");
+    this.part(".complaint").textContent = "";
+  }
+
+  showPanels() {
+    const { networks, pointed } = this;
+    SHOWN.forEach((what, i) => {
+      const curves = networks.map((n) => ({ ...n, values: n[what] }));
+      this.axes = fitAxes(this.width, curves);
+      drawPanel(this.svgs[i], this.axes, curves, pointed);
+    });
+    this.part(".marked-says").textContent =
+      pointed === undefined ? "" : atLayer(networks, pointed);
+  }
 }
 
 const place = document.getElementById("lab");
-if (place) start(place);
+if (place) new Laboratory(place).listen();

@@ -1,0 +1,112 @@
+"""Refuse bad input in the same words everywhere."""
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+
+from torch import Tensor, nn
+
+
+def check_tensor(name: str, value: object) -> None:
+    """Refuse what is no tensor."""
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"expected {name} to be a tensor, got {type(value).__name__}"
+        )
+
+
+def check_finite(name: str, value: Tensor) -> None:
+    """Refuse a tensor that holds inf or nan."""
+    strange = value.numel() - int(value.isfinite().sum())
+    if strange:
+        raise ValueError(
+            f"expected a finite {name}, got {strange} of {value.numel()} "
+            "numbers that are infinite or nan"
+        )
+
+
+def check_switch(name: str, value: bool) -> None:
+    """Refuse what is neither True nor False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"expected {name} to be True or False, got {value!r}")
+
+
+def checked_whole(name: str, value: object, *, low: int) -> int:
+    """Return a whole number that is not below ``low``, or raise."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"expected {name} to be a whole number, got {value!r}")
+    if value < low:
+        raise ValueError(
+            f"expected {name} to be at least {low}, got {value!r}"
+        )
+    return int(value)
+
+
+def checked_number(
+    name: str, value: float, *, low: float = -math.inf
+) -> float:
+    """Return a finite number that is not below ``low``, or raise."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"expected {name} to be a number, got {value!r}")
+    if not abs(value) <= sys.float_info.max:
+        raise ValueError(f"expected {name} to be finite, got {value!r}")
+    if value < low:
+        raise ValueError(
+            f"expected {name} to be at least {low:g}, got {value!r}"
+        )
+    return float(value)
+
+
+def check_input(x: Tensor, size: int) -> None:
+    """Refuse what a network with ``size`` inputs cannot take."""
+    if not x.is_floating_point():
+        raise TypeError(f"expected a floating-point input, got {x.dtype}")
+    if x.shape[-1:] != (size,):
+        raise ValueError(
+            f"expected an input whose last dimension is {size}, "
+            f"got shape {tuple(x.shape)}"
+        )
+
+
+def checked_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:
+    """Return sizes of a network, or raise what says why they are none."""
+    try:
+        sizes = tuple(layer_sizes)
+    except TypeError:
+        raise TypeError(
+            "expected layer_sizes to be a sequence of integers, "
+            f"got {layer_sizes!r}"
+        ) from None
+    for size in sizes:
+        if isinstance(size, bool) or not isinstance(size, Integral):
+            raise TypeError(
+                "expected every layer size to be an integer, "
+                f"got {size!r} in {sizes}"
+            )
+        if size < 1:
+            raise ValueError(
+                "expected every layer size to be at least 1, "
+                f"got {size} in {sizes}"
+            )
+    if len(sizes) < 2:
+        raise ValueError(
+            "expected at least two layer sizes, of the input and of one "
+            f"layer, got {sizes}"
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def new_activation(activation: Callable[[], nn.Module]) -> nn.Module:
+    """Make the activation of one layer, or raise what says why not."""
+    if isinstance(activation, nn.Module) or not callable(activation):
+        raise TypeError(
+            "expected activation to be a class or function that makes a "
+            f"module, such as nn.GELU, got {activation!r}"
+        )
+    module = activation()
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"expected activation() to make a module, got {module!r}"
+        )
+    return module
