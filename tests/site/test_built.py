@@ -82,7 +82,7 @@ def test_the_date_is_that_of_the_last_commit(book: Build) -> None:
     table = rows(book.soup("built"), "What it was built with")
     found = {name: number for name, number, _ in table}["sources"]
     log = subprocess.run(
-        ["git", "-C", ROOT, "log", "--format=%cs (%h)"],
+        ["git", "-C", ROOT, "log", "--abbrev=10", "--format=%cs (%h)"],
         capture_output=True,
         text=True,
     ).stdout
