@@ -1,19 +1,21 @@
 """What several tests share: the book, as it is written and as it is built."""
 
-import html
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from bs4 import BeautifulSoup, Tag
 from playwright.sync_api import ConsoleMessage, Page, Response
 
 from build import arguments
@@ -56,6 +58,22 @@ def entries(toctree: str) -> list[str]:
 CHAPTERS = entries("Chapters")
 PAGES = ["index", *CHAPTERS, *entries("Back matter")]
 EXECUTED = [page for page in PAGES if "{code-cell" in source(page)]
+# What an output looks like whose richest form is lost
+REMAINS = re.compile(r"<(IPython\.|Figure size|matplotlib\.)| object at 0x")
+each_chapter = pytest.mark.parametrize("name", CHAPTERS)
+each_page = pytest.mark.parametrize("name", PAGES)
+
+
+def first_of(values: Sequence[Any], count: int = 1) -> list[Any]:
+    """Return parameters: the first for `make test`, all others for `check`."""
+    rest = [pytest.param(v, marks=pytest.mark.check) for v in values[count:]]
+    return [*values[:count], *rest]
+
+
+def text_of(part: Tag) -> str:
+    """Return what a reader sees of a part of a page, on one line."""
+    seen = [s for s in part.strings if s.find_parent("annotation") is None]
+    return " ".join("".join(seen).split())
 
 
 @dataclass
@@ -66,6 +84,7 @@ class Build:
     status: int
     output: str  # progress, then warnings
     warnings: str
+    soups: dict[str, BeautifulSoup] = field(default_factory=dict, repr=False)
 
     @property
     def run(self) -> Path:
@@ -77,14 +96,17 @@ class Build:
         """Return the HTML of a page."""
         return (self.html / f"{name}.html").read_text(encoding="utf-8")
 
+    def soup(self, name: str) -> BeautifulSoup:
+        """Return a page, taken apart once."""
+        if name not in self.soups:
+            soup = BeautifulSoup(self.page(name), "html.parser")
+            self.soups[name] = soup
+        return self.soups[name]
+
     def listing(self, name: str) -> str:
         """Return the whole listing at the end of a chapter."""
-        (block,) = re.findall(
-            r'<details class="fold whole-listing">.*?<pre>(.*?)</pre>',
-            self.page(name),
-            re.DOTALL,
-        )
-        return html.unescape(re.sub(r"<[^>]*>", "", block)).rstrip("\n")
+        (block,) = self.soup(name).select("details.whole-listing pre")
+        return block.get_text().rstrip("\n")
 
     def notebook(self, name: str) -> Any:
         """Return what a page's cells were when they had run."""
@@ -132,6 +154,34 @@ class Quiet(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+LISTING = ".whole-listing pre"
+# The first of all text that is drawn alike, in places of the same kind.
+MARK = """listing => {
+  for (const e of document.querySelectorAll("[data-first]"))
+    delete e.dataset.first;
+  const seen = new Set(), kinds = new Map();
+  const kind = e => {
+    if (!e) return "";
+    if (!kinds.has(e)) {
+      const s = getComputedStyle(e);
+      const look = [s.color, s.backgroundColor, s.fontSize, s.fontWeight];
+      const own = [e.tagName, e.className, ...look, s.opacity].join();
+      kinds.set(e, `${kind(e.parentElement)}>${own}`);
+    }
+    return kinds.get(e);
+  };
+  for (const e of document.body.querySelectorAll("*")) {
+    const texts = [...e.childNodes].filter(n => n.nodeType == 3);
+    const words = texts.some(n => n.data.trim());
+    if (words && e.checkVisibility() && !e.closest(listing)
+        && !seen.has(kind(e))) {
+      seen.add(kind(e));
+      e.dataset.first = "";
+    }
+  }
+}"""
+
+
 @dataclass
 class Visit:
     """A page that is open, and all that went wrong on it."""
@@ -139,6 +189,7 @@ class Visit:
     page: Page
     home: str
     complaints: list[str] = field(default_factory=list)
+    responses: list[Response] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.page.on("console", self.hear)
@@ -155,6 +206,7 @@ class Visit:
 
     def look(self, response: Response) -> None:
         """Note what is missing, and what comes from another host."""
+        self.responses.append(response)
         missing = response.status >= 400
         if missing or not response.url.startswith(self.home):
             self.complaints.append(f"{response.status}: {response.url}")
@@ -162,6 +214,42 @@ class Visit:
     def open(self, path: str) -> None:
         """Go to a page, and wait until it has all that it asks for."""
         self.page.goto(self.home + path, wait_until="networkidle")
+
+    def load_images(self) -> None:
+        """Ask for images far below, too, as who comes near them does."""
+        ask = "for (const i of document.images) i.loading = 'eager'"
+        self.page.evaluate(ask)
+        come = "[...document.images].every(i => i.complete)"
+        self.page.wait_for_function(come)
+
+    def axe(self, scheme: Literal["light", "dark"], every: bool = True) -> str:
+        """Return what a reader may stumble over, or nothing.
+
+        The scheme changes no more than colours. Of text that is drawn alike,
+        in places of the same kind, the contrast of one will do; or of all.
+        """
+        # Colours change at once, not by and by.
+        self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        shown = f"document.documentElement.dataset.theme == '{scheme}'"
+        self.page.wait_for_function(shown)
+        contrast = {"type": "rule", "values": ["color-contrast"]}
+        common = {"resultTypes": ["violations"], "preload": False}
+        others = {  # one of them is off by default
+            "color-contrast": {"enabled": every},
+            "label-content-name-mismatch": {"enabled": True},
+        }
+        runs: list[tuple[Any, Any]] = []
+        if scheme == "light":
+            context = None if every else {"exclude": [[LISTING]]}
+            runs.append((context, common | {"rules": others}))
+        if scheme == "dark" or not every:
+            self.page.evaluate(MARK, LISTING)
+            context = None if every else {"include": [["[data-first]"]]}
+            runs.append((context, common | {"runOnly": contrast}))
+        found = [Axe().run(self.page, *run) for run in runs]
+        return "".join(
+            f.generate_report() for f in found if f.response["violations"]
+        )
 
 
 RunCell = Callable[[str], str]  # what runs a cell, and returns its output

@@ -1,4 +1,4 @@
-"""What a reader sees: every page in a real browser."""
+"""What a reader sees and does: every page in a real browser, opened once."""
 
 import gzip
 import re
@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Response
+from playwright.sync_api import Browser, ViewportSize
 
 from helpers import (
     CELL,
@@ -17,6 +16,7 @@ from helpers import (
     PAGES,
     Build,
     Visit,
+    first_of,
     shown,
     source,
 )
@@ -34,21 +34,17 @@ UNSEEN_IMAGES = """() => [...document.images]
   .map(image => image.src)"""
 # Scrolling sideways is for blocks of code and wide formulas alone.
 WIDER = "document.documentElement.scrollWidth - window.innerWidth"
+UNFOLD = "document.querySelectorAll('details').forEach(d => d.open = true)"
+DESK = ViewportSize(width=1280, height=900)
+PHONE = ViewportSize(width=390, height=900)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[(name, width) for name in ALL_PAGES for width in (1280, 390)],
-    ids=lambda param: f"{param[0]}-{param[1]}",
-)
-def visit(
-    request: pytest.FixtureRequest, browser: Browser, site: str
-) -> Iterator[Visit]:
+@pytest.fixture(scope="module", params=ALL_PAGES)
+def visit(request: Any, browser: Browser, site: str) -> Iterator[Visit]:
     """Open a page, once for all that is looked at."""
-    name, width = request.param
-    page = browser.new_page(viewport={"width": width, "height": 900})
+    page = browser.new_page(viewport=DESK)
     visit = Visit(page, site)
-    visit.open(f"{name}.html")
+    visit.open(f"{request.param}.html")
     yield visit
     page.close()
 
@@ -57,26 +53,20 @@ def test_the_tests_know_all_pages(book: Build) -> None:
     assert {path.stem for path in book.html.glob("*.html")} == {*ALL_PAGES}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everyone_can_read_it(visit: Visit, scheme: Any) -> None:
-    # Colours change at once, not by and by.
-    visit.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    visit.page.wait_for_function(
-        f"document.documentElement.dataset.theme == '{scheme}'"
-    )
-    options = {"resultTypes": ["violations"], "preload": False}
-    found = Axe().run(visit.page, options=options)
-    assert not found.violations_count, found.generate_report()
-
-
-def load_images(page: Page) -> None:
-    """Ask for images far below, too, as a reader does who comes near them."""
-    page.evaluate("for (const i of document.images) i.loading = 'eager'")
-    page.wait_for_function("[...document.images].every(i => i.complete)")
+def test_a_first_visit_is_light(visit: Visit) -> None:
+    """All that it asks for, as a server sends it, but figures."""
+    sent: dict[str, int] = {}
+    for response in visit.responses:
+        if "_images" not in response.url:
+            body = response.body()
+            packed = response.url.endswith(".woff2")
+            sent[response.url] = len(body if packed else gzip.compress(body))
+    assert len(sent) > 10
+    assert sum(sent.values()) < 350_000, sent
 
 
 def test_nothing_is_missing(visit: Visit) -> None:
-    load_images(visit.page)
+    visit.load_images()
     assert visit.page.evaluate(UNSEEN_IMAGES) == []
     assert visit.complaints == []
 
@@ -84,10 +74,6 @@ def test_nothing_is_missing(visit: Visit) -> None:
 def test_no_formula_is_left_as_tex(visit: Visit) -> None:
     text = visit.page.evaluate(TEXT)
     assert re.findall(r"\\[a-zA-Z]+|\$[^$\n]+\$|\\\(|\{\w+\}`", text) == []
-
-
-def test_it_is_no_wider_than_the_window(visit: Visit) -> None:
-    assert visit.page.evaluate(WIDER) <= 0
 
 
 def test_every_icon_is_drawn(visit: Visit) -> None:
@@ -110,56 +96,72 @@ def test_links_lead_somewhere(visit: Visit, book: Build) -> None:
         target = book.html / path.partition("?")[0]
         assert target.is_file(), link
         if anchor and target.suffix == ".html":
-            assert f'id="{anchor}"' in target.read_text("utf-8"), link
+            assert f'id="{anchor}"' in book.page(target.stem), link
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
-def test_chapters_are_light(browser: Browser, site: str, name: str) -> None:
-    """All that a first visit asks for, as a server sends it, but figures."""
-    page = browser.new_page()
-    responses: list[Response] = []
-    page.on("response", lambda response: responses.append(response))
-    page.goto(f"{site}{name}.html", wait_until="networkidle")
-    sent: dict[str, int] = {}
-    for response in responses:  # not while they come: some would be missed
-        if "_images" not in response.url:
-            body = response.body()
-            packed = response.url.endswith(".woff2")
-            sent[response.url] = len(body if packed else gzip.compress(body))
-    assert len(sent) > 10
-    assert sum(sent.values()) < 350_000, sent
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_it_is_no_wider_than_the_window(visit: Visit, size: Any) -> None:
+    visit.page.set_viewport_size(size)
+    assert visit.page.evaluate(WIDER) <= 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everyone_can_read_it(visit: Visit, scheme: Any) -> None:
+    assert visit.axe(scheme, every=False) == ""
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everyone_can_read_all_that_is_folded(
+    visit: Visit, scheme: Any
+) -> None:
+    visit.page.evaluate(UNFOLD)
+    assert visit.axe(scheme) == ""
+
+
+@pytest.mark.check
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everyone_can_read_it_on_a_phone(visit: Visit, scheme: Any) -> None:
+    visit.page.set_viewport_size(PHONE)
+    assert visit.axe(scheme, every=False) == ""
+
+
+def test_what_nobody_can_read_would_be_seen(
+    browser: Browser, site: str
+) -> None:
+    page = browser.new_page(viewport=DESK)
+    visit = Visit(page, site)
+    visit.open("bibliography.html")
+    faint = "html[data-theme=dark] div:nth-child(9) > p { color: #333 }"
+    page.add_style_tag(content=faint)
+    assert visit.axe("light", every=False) == ""
+    assert "color-contrast - " in visit.axe("dark", every=False)
+    name = "document.querySelector('.search-button-field').ariaLabel"
+    page.evaluate(f"{name} = 'Find'")
+    said = visit.axe("light", every=False)
+    assert "label-content-name-mismatch - " in said
     page.close()
 
 
 # What a practitioner does
 
-UNFOLD = "document.querySelectorAll('details').forEach(d => d.open = true)"
 
-
-@pytest.fixture(scope="session")
-def copied(browser: Browser, site: str) -> dict[str, list[str]]:
-    """Press every copy button, from the top of each page to its end."""
+@pytest.mark.parametrize("name", first_of(EXECUTED))
+def test_buttons_copy_the_cells(
+    browser: Browser, site: str, book: Build, name: str
+) -> None:
     context = browser.new_context()
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
-    found: dict[str, list[str]] = {}
-    for name in EXECUTED:
-        page.goto(f"{site}{name}.html")
-        page.wait_for_selector("button.copybtn", state="attached")
-        page.evaluate(UNFOLD)
-        found[name] = []
-        for button in page.locator("button.copybtn").all():
-            page.evaluate("navigator.clipboard.writeText('nothing')")
-            button.click()
-            found[name].append(page.evaluate("navigator.clipboard.readText()"))
+    page.goto(f"{site}{name}.html")
+    page.wait_for_selector("button.copybtn", state="attached")
+    page.evaluate(UNFOLD)
+    copied = []
+    for button in page.locator("button.copybtn").all():
+        page.evaluate("navigator.clipboard.writeText('nothing')")
+        button.click()
+        copied.append(page.evaluate("navigator.clipboard.readText()"))
     context.close()
-    return found
-
-
-@pytest.mark.parametrize("name", EXECUTED)
-def test_buttons_copy_the_cells(
-    copied: dict[str, list[str]], book: Build, name: str
-) -> None:
     expected = shown(name)
     if name in CHAPTERS:
         expected.append(book.listing(name))
@@ -167,7 +169,7 @@ def test_buttons_copy_the_cells(
         expected.insert(
             0, next(c for c in expected if "depth, width, seed" in c)
         )
-    assert copied[name] == expected
+    assert copied == expected
 
 
 def prose(name: str) -> str:
@@ -188,7 +190,7 @@ def word_of(name: str) -> str:
     return min(own, key=lambda word: (-own[word], word))
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
+@pytest.mark.parametrize("name", first_of(CHAPTERS))
 def test_search_finds_a_word_of_each_chapter(
     browser: Browser, site: str, name: str
 ) -> None:
@@ -197,7 +199,6 @@ def test_search_finds_a_word_of_each_chapter(
     page.locator(".bd-sidebar button.search-button-field").click()
     page.locator("#pst-search-dialog input").fill(word_of(name))
     page.keyboard.press("Enter")
-    page.wait_for_selector("#search-results li a")
     page.wait_for_selector("#search-results p.context")
     found = page.locator(f"#search-results li:has(a[href*='{name}.html'])")
     # It shows a sentence of the page with the word in it, not its furniture.
@@ -220,14 +221,14 @@ def test_search_shows_sentences_and_not_the_furniture(
     page.close()
 
 
-@pytest.mark.parametrize("name", EXECUTED)
+@pytest.mark.parametrize("name", first_of(EXECUTED))
 def test_pages_read_well_from_the_disk(
     browser: Browser, book: Build, name: str
 ) -> None:
     page = browser.new_page()
     visit = Visit(page, book.html.as_uri() + "/")
     visit.open(f"{name}.html")
-    load_images(page)
+    visit.load_images()
     assert page.evaluate(UNSEEN_IMAGES) == []
     fonts = "[...document.fonts].map(f => [f.family, f.status])"
     loaded = ["loaded", "unloaded"]["<math" not in book.page(name)]

@@ -11,17 +11,18 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import pytest
 import torch
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page
 from torch import nn
 
-from helpers import CHAPTERS, PAGES, Build, Visit, source
+from helpers import CHAPTERS, PAGES, Build, Visit, first_of, source, text_of
 from shortcuts import GELU
 from shortcuts.ensembles import Ensemble, Lenses
 
@@ -95,6 +96,8 @@ def states(count: int) -> Iterator[State]:
 
 
 STATES = [*states(600)]
+# A change has to agree with some of them, a release with all.
+few_and_all = pytest.mark.parametrize("count", first_of([40, len(STATES)]))
 
 
 @pytest.fixture(scope="module")
@@ -140,13 +143,14 @@ def show(page: Page, *addresses: str) -> list[list[list[float]]]:
 # The same numbers
 
 
+@few_and_all
 def test_weights_are_torchs_to_the_last_bit(
-    browser: Browser, site: str
+    browser: Browser, site: str, count: int
 ) -> None:
     page = browser.new_page()
     page.goto(site + "laboratory.html")
     widths = [STATES[width]._replace(width=width) for width in range(1, 65)]
-    cases = STATES + widths
+    cases = STATES[:count] + widths
     digests = page.evaluate(
         """async cases => {
           const code = document.querySelector("script[type=module]").text;
@@ -202,10 +206,11 @@ def agrees(found: torch.Tensor, right: torch.Tensor, close: float) -> bool:
     return bool((same & (zeros | (close >= 1))).all())
 
 
-def test_numbers_are_torchs_in_float64(lab: Visit) -> None:
-    tables = show(lab.page, *(state.address for state in STATES))
+@few_and_all
+def test_numbers_are_torchs_in_float64(lab: Visit, count: int) -> None:
+    tables = show(lab.page, *(state.address for state in STATES[:count]))
     exact = zeros = overflows = 0
-    for state, rows in zip(STATES, tables, strict=True):
+    for state, rows in zip(STATES[:count], tables, strict=True):
         found = torch.tensor(rows, dtype=torch.float64).T
         assert found.shape == (4, state.depth)
         lenses = [
@@ -222,9 +227,9 @@ def test_numbers_are_torchs_in_float64(lab: Visit) -> None:
             zeros += bool((right == 0).any())
             overflows += bool((~right.isfinite()).any())
         exact += all(tolerance(lens) == EXACT for lens in lenses)
-    assert exact >= 500
-    assert zeros > 50
-    assert overflows > 3
+    assert exact >= 5 / 6 * count
+    assert zeros > count / 12
+    assert overflows >= count // 150
 
 
 # The Python
@@ -239,19 +244,17 @@ def python(lab: Visit) -> str:
     return str(page.evaluate("navigator.clipboard.readText()"))
 
 
-def run(code: str, folder: Path) -> list[list[str]]:
-    """Run it in an empty folder, and return the fields of what it prints."""
-    kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    (folder / "pasted.py").write_text(code, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "pasted.py"],
-        cwd=folder,
-        env=kept | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return [line.split() for line in done.stdout.splitlines()[1:]]
+def fields(printed: str) -> list[list[str]]:
+    """Return the fields of what it prints, below its first line."""
+    return [line.split() for line in printed.splitlines()[1:]]
+
+
+def run(code: str) -> str:
+    """Run it here, where torch is imported; return what it prints."""
+    printed = StringIO()
+    with torch.random.fork_rng(), redirect_stdout(printed):
+        exec(code, {})
+    return printed.getvalue()
 
 
 def columns(page: Page, network: int) -> list[list[str]]:
@@ -275,17 +278,33 @@ EVERY_ACTIVATION = [
 
 @pytest.mark.parametrize("address", [*PRESETS, *EVERY_ACTIVATION])
 def test_the_copied_python_prints_the_numbers(
-    lab: Visit, address: str, tmp_path: Path
+    lab: Visit, address: str
 ) -> None:
     show(lab.page, address)
     chosen = lab.page.locator("#knob-shortcut").input_value()
     network = ["off", "on"].index(chosen)
-    lines = run(python(lab), tmp_path)
+    lines = fields(run(python(lab)))
     layers = [[*column] for column in zip(*lines, strict=True)]
     assert layers[0] == [str(layer) for layer in range(len(layers[0]))]
     for metric, column in zip(METRICS, layers[2:], strict=True):
         lab.page.select_option("#knob-metric", metric)
         assert columns(lab.page, network) == [column, layers[1]]
+
+
+def test_the_copied_python_runs_anywhere(lab: Visit, tmp_path: Path) -> None:
+    show(lab.page, PRESETS[0])
+    code = python(lab)
+    (tmp_path / "pasted.py").write_text(code, encoding="utf-8")
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "pasted.py"],
+        cwd=tmp_path,
+        env=kept | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == run(code)
 
 
 # Presets
@@ -296,25 +315,26 @@ def test_presets_show_what_the_page_says_of_them(
     lab: Visit, book: Build, name: str
 ) -> None:
     rows = show(lab.page, name)[0]
-    part = book.page("laboratory").split(f'<section id="{name}">')[1]
-    words = re.search(r"gradient: (\S+) at layer 0, (\S+) at the last", part)
+    (part,) = book.soup("laboratory").select(f"section#{name}")
+    words = re.search(
+        r"gradient: (\S+) at layer 0, (\S+) at the last", text_of(part)
+    )
     assert words
     network = lab.page.locator("#knob-shortcut").input_value() == "on"
     ends = rows[0][network], rows[-1][network]
     assert words.groups() == tuple(f"{end:.3e}" for end in ends)
     pressed = lab.page.locator("#lab [aria-pressed=true]")
-    assert f"<h3>{pressed.inner_text()}<a" in part
+    assert part.h3
+    assert text_of(part.h3) == f"{pressed.inner_text()}#"
     says = lab.page.locator("#lab .preset-says").inner_text()
     assert len(says) > 100
 
 
 def test_every_preset_is_what_a_chapter_has_just_said(book: Build) -> None:
     linked = {
-        name
+        str(link["href"]).partition("#")[2]
         for chapter in CHAPTERS
-        for name in re.findall(
-            r'href="laboratory\.html#([\w-]+)"', book.page(chapter)
-        )
+        for link in book.soup(chapter).select("a[href*='laboratory.html#']")
     }
     assert linked == {*PRESETS}
     assert len(PRESETS) == 7
@@ -523,13 +543,9 @@ def test_a_layer_is_pointed_at_in_both_panels(lab: Visit) -> None:
     assert lab.page.locator("#lab svg .marked").count() == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_everyone_can_use_it(
-    browser: Browser, site: str, width: int, scheme: Any
-) -> None:
+@pytest.mark.parametrize("width", first_of([1280, 390]))
+def test_everyone_can_use_it(browser: Browser, site: str, width: int) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900})
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     visit = Visit(page, site)
     visit.open("laboratory.html#dead-network")
     page.evaluate(
@@ -537,10 +553,10 @@ def test_everyone_can_use_it(
     )
     page.fill("#knob-width", "99")
     assert page.locator("#lab [role=alert]").inner_text()
-    found = Axe().run(page, options={"resultTypes": ["violations"]})
-    assert not found.violations_count, found.generate_report()
     wider = "document.documentElement.scrollWidth - window.innerWidth"
     assert page.evaluate(wider) <= 0
+    every = width == 390  # all of it, in the check before a release
+    assert visit.axe("light", every) + visit.axe("dark", every) == ""
     page.close()
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -18,10 +19,10 @@ import pytest
 from nbclient import NotebookClient
 from packaging.requirements import Requirement
 
-from helpers import CHAPTERS, Build, SmallBook, shown
+from helpers import CHAPTERS, REMAINS, Build, each_chapter, shown
 
-each_chapter = pytest.mark.parametrize("name", CHAPTERS)
 ARCHIVE = "shortcut-connections-measured"
+FORMS = {"ipynb": "notebooks", "py": "scripts"}
 # What MyST knows, and a notebook does not
 RAW = re.compile(
     r"\{[\w:-]+\}`|^ *[`:~]{3,}\{|^\(\S+\)=$|\(eq-\S+\)|<span", re.M
@@ -30,22 +31,23 @@ RAW = re.compile(
 
 @pytest.fixture(scope="module")
 def unpacked(book: Build, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Unpack the archive in an empty folder, and install the wheel there."""
+    """Unpack the archive in an empty folder."""
     folder = tmp_path_factory.mktemp("reader")
     with ZipFile(book.html / "downloads" / f"{ARCHIVE}.zip") as archive:
         archive.extractall(folder)
-    (wheel,) = (folder / ARCHIVE).glob("*.whl")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-    here = ["--no-index", "--target", str(folder / "installed"), str(wheel)]
-    subprocess.run([*pip, *here], check=True)
     return folder / ARCHIVE
 
 
 @pytest.fixture(scope="module")
 def reader(unpacked: Path) -> dict[str, str]:
-    """Return an environment in which only what was installed can be found."""
+    """Install the wheel; return an environment with nothing else of ours."""
+    (wheel,) = unpacked.glob("*.whl")
     installed = str(unpacked.parent / "installed")
-    return os.environ | {"PYTHONPATH": installed, "OMP_NUM_THREADS": "1"}
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    here = ["--no-index", "--target", installed, str(wheel)]
+    subprocess.run([*pip, *here], check=True)
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONUTF8"}
+    return kept | {"PYTHONPATH": installed, "OMP_NUM_THREADS": "1"}
 
 
 def in_pairs(work: Any, names: list[str]) -> dict[str, Any]:
@@ -75,9 +77,10 @@ def ran(
                 unpacked / "scripts" / f"{name}.py",
             ],
             cwd=folder,
-            env=reader,
+            # As where a Windows console is written to
+            env=reader | {"PYTHONIOENCODING": "cp1252"},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             timeout=300,
         )
         return done, [*folder.iterdir()]
@@ -85,6 +88,7 @@ def ran(
     return in_pairs(run, CHAPTERS)
 
 
+@pytest.mark.check
 @each_chapter
 def test_scripts_run(ran: Any, name: str) -> None:
     done, left_behind = ran[name]
@@ -103,10 +107,19 @@ def code_of(script: str) -> list[str]:
 @each_chapter
 def test_scripts_are_the_cells_of_the_page(unpacked: Path, name: str) -> None:
     script = (unpacked / "scripts" / f"{name}.py").read_text(encoding="utf-8")
-    assert code_of(script) == [cell.strip("\n") for cell in shown(name)]
+    compile(script, name, "exec")
+    console, *code = code_of(script)
+    assert 'sys.stdout.reconfigure(encoding="utf-8")' in console
+    assert code == [cell.strip("\n") for cell in shown(name)]
 
 
 # Notebooks
+
+
+def held_by(unpacked: Path, name: str) -> Any:
+    """Return a notebook as it was unpacked."""
+    path = unpacked / "notebooks" / f"{name}.ipynb"
+    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +127,8 @@ def rerun(unpacked: Path, reader: dict[str, str]) -> dict[str, Any]:
     """Run every notebook again, where it was unpacked."""
 
     def run(name: str) -> Any:
-        path = unpacked / "notebooks" / f"{name}.ipynb"
-        notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-        client = NotebookClient(
-            notebook, resources={"metadata": {"path": str(path.parent)}}
-        )
+        place = {"metadata": {"path": str(unpacked / "notebooks")}}
+        client = NotebookClient(held_by(unpacked, name), resources=place)
         # client.execute() would leave its event loop open.
         return asyncio.run(client.async_execute(env=reader))
 
@@ -139,15 +149,20 @@ def printed(notebook: Any) -> list[str]:
     return found
 
 
+@pytest.mark.check
 @each_chapter
 def test_notebooks_run_and_show_what_they_held(
     unpacked: Path, rerun: Any, name: str
 ) -> None:
-    path = unpacked / "notebooks" / f"{name}.ipynb"
-    held = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-    nbformat.validate(held)
+    held = held_by(unpacked, name)
     assert any(printed(held))
     assert printed(rerun[name]) == printed(held)
+
+
+@each_chapter
+def test_figures_of_notebooks_have_captions(unpacked: Path, name: str) -> None:
+    held = held_by(unpacked, name)
+    nbformat.validate(held)
     pictures = [c for c in held.cells if "image/png" in str(c.get("outputs"))]
     assert pictures
     captions = [c for c in held.cells if c.source.startswith("**Fig. ")]
@@ -156,11 +171,11 @@ def test_notebooks_run_and_show_what_they_held(
 
 @each_chapter
 def test_nothing_of_a_notebook_is_raw(unpacked: Path, name: str) -> None:
-    path = unpacked / "notebooks" / f"{name}.ipynb"
-    cells = nbformat.read(path, as_version=4).cells  # type: ignore[no-untyped-call]
+    cells = held_by(unpacked, name).cells
     texts = [cell.source for cell in cells if cell.cell_type == "markdown"]
     assert [raw for text in texts for raw in RAW.findall(text)] == []
     text = "\n".join(texts)
+    assert "pip install shortcuts" in texts[0]  # would bring another package
     assert len(text) > 4_000
     assert text.count("$$") % 2 == 0
     assert text.count("<details>") == text.count("</details>") >= 2
@@ -169,12 +184,26 @@ def test_nothing_of_a_notebook_is_raw(unpacked: Path, name: str) -> None:
     assert not any("glue" in c.source for c in cells if c.cell_type == "code")
 
 
+@each_chapter
+def test_notebooks_hold_the_richest_form(unpacked: Path, name: str) -> None:
+    for cell in held_by(unpacked, name).cells:
+        for output in cell.get("outputs", ()):
+            rich = {*output.get("data", {})} - {"text/plain"}
+            seen = output.get("text") or output["data"]["text/plain"]
+            assert rich or not REMAINS.search("".join(seen)), seen
+
+
 def test_what_is_raw_would_be_seen() -> None:
     raw = "{ref}`gelu`", "```{hint}", "(gelu)=", "$$ (eq-rate)", "{py:func}`f`"
     assert all(RAW.search(f"text\n{words}\n") for words in raw)
 
 
 # The archive
+
+
+def test_the_archive_says_which_package_it_means(unpacked: Path) -> None:
+    said = (unpacked / "README.md").read_text(encoding="utf-8")
+    assert "`pip install shortcuts` would bring another package" in said
 
 
 def top_modules(code: str) -> Iterator[str]:
@@ -207,51 +236,16 @@ def test_the_archive_names_all_that_is_needed(unpacked: Path) -> None:
 
 
 def test_pages_offer_their_downloads(book: Build) -> None:
-    for name in CHAPTERS:
-        for kind in ("ipynb", "py"):
-            assert f'href="downloads/{name}.{kind}"' in book.page(name)
-            file = book.html / "downloads" / f"{name}.{kind}"
-            folder = {"ipynb": "notebooks", "py": "scripts"}[kind]
-            with ZipFile(book.html / "downloads" / f"{ARCHIVE}.zip") as z:
-                archived = z.read(f"{ARCHIVE}/{folder}/{name}.{kind}")
-            assert file.read_bytes() == archived
-    links = re.findall(r'href="(downloads/[^"]*\.zip)"', book.page("index"))
+    folder = book.html / "downloads"
+    with ZipFile(folder / f"{ARCHIVE}.zip") as archive:
+        for name, (kind, place) in product(CHAPTERS, FORMS.items()):
+            file = f"downloads/{name}.{kind}"
+            assert book.soup(name).select(f"a[href='{file}']")
+            archived = archive.read(f"{ARCHIVE}/{place}/{name}.{kind}")
+            assert (book.html / file).read_bytes() == archived
+    links = book.soup("index").select("a[href^='downloads/'][href$='.zip']")
     assert len(links) == 2  # in the menu and in the text
 
 
-# With an address, and without
-
-
-def test_a_book_that_knows_its_address(small_book: SmallBook) -> None:
-    address = "https://example.org/book/"
-    built = small_book.build(BOOK_URL=address)
-    assert built.status == 0, built.output
-    text = (built.html / "downloads" / "sample.ipynb").read_text("utf-8")
-    note, first, *_ = nbformat.reads(text, as_version=4).cells  # type: ignore[no-untyped-call]
-    assert address in note.source
-    wheel = re.fullmatch(
-        rf'%pip install --quiet "shortcuts\[figures\] @ {address}(\S*)"',
-        first.source,
-    )
-    assert wheel
-    assert (built.html / wheel[1]).is_file()
-    assert f"]({address}" in text
-    script = (built.html / "downloads" / "sample.py").read_text("utf-8")
-    assert "\n# %pip install" in script  # a script installs nothing
-    page = built.page("sample")
-    assert f'<link rel="canonical" href="{address}sample.html"' in page
-    (card,) = re.findall(r'"og:image" content="([^"]*)"', page)
-    assert card.startswith(address)
-    assert (built.html / card.removeprefix(address)).is_file()
-    sitemap = (built.html / "sitemap.xml").read_text("utf-8")
-    pages = set(re.findall(rf"<loc>{address}([^<]*)\.html</loc>", sitemap))
-    assert pages == {"index", "sample", "bibliography", "built"}
-
-
-def test_a_book_that_does_not(book: Build) -> None:
-    assert not (book.html / "sitemap.xml").exists()
-    for name in CHAPTERS:
-        assert 'rel="canonical"' not in book.page(name)
-        assert "%pip" not in (
-            book.html / "downloads" / f"{name}.py"
-        ).read_text("utf-8")
+def test_pages_that_begin_with_a_line_are_served(book: Build) -> None:
+    assert (book.html / ".nojekyll").is_file()  # by who takes Jekyll for that
