@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from nbclient.exceptions import CellExecutionError
 
+from build import BUILD, STAMP
 from helpers import CHAPTERS, ROOT, Build, RunCell, SmallBook, cells
 from press import kernels, versions
 
@@ -163,7 +164,9 @@ def look_at(page: Path, *tests: str) -> str:
     folder = page.parent.parent
     site = versions.digest(page.parent.rglob("*"), folder)
     stamp = json.dumps({"sources": versions.stamp(), "site": site})
-    (folder / "stamp.json").write_text(stamp, encoding="utf-8")
+    place = folder / STAMP.relative_to(BUILD)
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(stamp, encoding="utf-8")
     run = SmallBook(ROOT).test(
         *(f"tests/site/test_laboratory.py::{test}" for test in tests),
         BUILD=str(folder),
