@@ -101,24 +101,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Say what was left out; print what came of each fault, if of all."""
+    """Say what was left out."""
     if NO_BROWSER:
         words = "BROWSER=no: nobody has looked at the pages in a browser."
         terminalreporter.write_line(words)
-    if terminalreporter.config.option.markexpr:
-        return
-    sides = {
-        "test_the_build_notices": "build",
-        "test_the_tests_notice": "tests",
-    }
-    table: dict[str, dict[str, str]] = {}
-    for outcome in ("passed", "failed", "error"):
-        for report in terminalreporter.getreports(outcome):
-            test, _, case = report.nodeid.partition("::")[2].partition("[")
-            row = table.setdefault(case[:-1] if test in sides else test, {})
-            row[sides.get(test, "build")] = outcome
-    write = terminalreporter.write_line
-    write("| what happens | the build's part | the tests' part |")
-    write("| --- | --- | --- |")
-    for what, row in table.items():
-        write(f"| {what} | {row.get('build')} | {row.get('tests', '')} |")
