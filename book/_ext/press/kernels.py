@@ -19,7 +19,7 @@ from typing import Any
 
 import jupyter_cache.executors.utils
 from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager, KernelManager
+from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import (
     KernelProvisionerFactory,
     LocalProvisioner,
@@ -104,9 +104,13 @@ class Forked(LocalProvisioner):
 class Manager(AsyncKernelManager):
     """Asks for a forked kernel, whatever a user calls python3."""
 
+    transport_encryption = "auto"  # of words that others could read
     kernel_spec = KernelSpec(
         language="python",
-        metadata={"kernel_provisioner": {"provisioner_name": "forked"}},
+        metadata={
+            "kernel_provisioner": {"provisioner_name": "forked"},
+            "supported_encryption": "curve",
+        },
     )
 
 
@@ -154,7 +158,6 @@ def prepare(app: Sphinx) -> None:
     """
     claims_of(app, "any").parent.mkdir(parents=True, exist_ok=True)
     jupyter_cache.executors.utils.executenb = execute
-    KernelManager.transport_encryption.default_value = "auto"
     factory = KernelProvisionerFactory.instance()
     factory.provisioners["forked"] = EntryPoint(
         "forked", f"{__name__}:Forked", factory.GROUP_NAME
