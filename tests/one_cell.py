@@ -9,7 +9,7 @@ from typing import Any
 
 import jupyter_cache.executors.utils as executors
 import nbformat
-from jupyter_client.provisioning import KernelProvisionerFactory
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
 from helpers import RunCell
 from press import kernels
@@ -25,10 +25,8 @@ def cell_runner(folder: Path) -> Iterator[RunCell]:
     kernels.name_claims(app, "page", [])
 
     def run_cell(code: str) -> str:
-        notebook = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(code)],
-            metadata={"kernelspec": {"name": "", "display_name": ""}},
-        )
+        v4: Any = nbformat.v4
+        notebook = v4.new_notebook(cells=[v4.new_code_cell(code)])
         executors.executenb(notebook, cwd=str(folder))
         return "".join(o.get("text", "") for o in notebook.cells[0].outputs)
 

@@ -34,7 +34,7 @@ def code(cell: str) -> str:
     return re.sub(r"(\{[\w:]+\})'(.*?)'", r"\1`\2`", text)
 
 
-def each(heading: str) -> Any:
+def each(heading: str) -> pytest.MarkDecorator:
     """Have a test run for each row of a table, whose columns it is given."""
     cases = [
         pytest.param(
@@ -69,7 +69,7 @@ def test_a_fault_of_the_package(
     test: str,
 ) -> None:
     small_book.edit(f"code/shortcuts/{module}.py", old, new)
-    run = small_book.test(f"tests/shortcuts/{test}")
+    run = small_book.test("-m", "", f"tests/shortcuts/{test}")
     assert f"FAILED tests/shortcuts/{test}" in run.stdout, run.stdout
     monkeypatch.setattr(kernels, "CODE", small_book.project / "code")
     with pytest.raises(CellExecutionError):
@@ -146,7 +146,8 @@ def test_the_tests_notice_faults_of_pages(small_book: SmallBook) -> None:
     expected = write_faulty_pages(small_book, "")
     file = "tests/site/test_book.py"
     tests = {(page, t) for page, (_, t) in expected.items() if t != "-"}
-    run = small_book.test(*sorted({f"{file}::{test}" for _, test in tests}))
+    named = sorted({f"{file}::{test}" for _, test in tests})
+    run = small_book.test("-m", "", *named)
     failed = set(re.findall(rf"^FAILED {file}::(\S+)", run.stdout, re.M))
     assert {f"{test}[{page}]" for page, test in tests} <= failed, run.stdout
     assert not any("[sample]" in test for test in failed)
@@ -168,6 +169,7 @@ def look_at(page: Path, *tests: str) -> str:
     place.parent.mkdir(exist_ok=True)
     place.write_text(stamp, encoding="utf-8")
     run = SmallBook(ROOT).test(
+        *("-m", ""),  # all that they look at, in `make check` or not
         *(f"tests/site/test_laboratory.py::{test}" for test in tests),
         BUILD=str(folder),
     )
