@@ -9,7 +9,6 @@ from typing import Any
 
 import jupyter_cache.executors.utils as executors
 import nbformat
-from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
 from helpers import RunCell
@@ -20,8 +19,7 @@ from press import kernels
 def cell_runner(folder: Path) -> Iterator[RunCell]:
     """Give what runs a cell, and put back what is replaced for it."""
     factory = KernelProvisionerFactory.instance()
-    encryption = KernelManager.transport_encryption
-    before = executors.executenb, encryption.default_value
+    before = executors.executenb
     app: Any = SimpleNamespace(doctreedir=str(folder))
     kernels.prepare(app)
     kernels.name_claims(app, "page", [])
@@ -38,5 +36,5 @@ def cell_runner(folder: Path) -> Iterator[RunCell]:
         if kernels.zygote.cache_info().currsize:
             with kernels.zygote(os.getpid()):  # it ends when its stdin does
                 kernels.zygote.cache_clear()
-        executors.executenb, encryption.default_value = before
+        executors.executenb = before
         del factory.provisioners["forked"]
