@@ -257,7 +257,7 @@ def test_imports_load_no_more_than_they_need() -> None:
         "import sys; import shortcuts; assert 'matplotlib' not in sys.modules;"
         "import shortcuts.figures; assert 'pyplot' not in str(sys.modules)"
     )
-    path = Path(__file__).parent.parent / "code"
+    path = Path(__file__).parents[2] / "code"
     subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": str(path)},
@@ -604,13 +604,13 @@ def test_colours_stand_out_from_the_page(
 
 
 def test_dark_pages_turn_colours_round_as_these_tests_do() -> None:
-    css = Path(__file__).parents[1] / "book" / "_static" / "book.css"
+    css = Path(__file__).parents[2] / "book" / "_static" / "book.css"
     rule = "filter: invert(1) hue-rotate(180deg) !important;"
     assert css.read_text(encoding="utf-8").count(rule) == 1
 
 
 def test_only_the_figures_module_names_colours() -> None:
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     sources = [*(root / "book").glob("*.md"), *(root / "code").rglob("*.py")]
     for path in sources:
         named = re.findall(r"#[0-9a-f]{6}\b", path.read_text(encoding="utf-8"))
