@@ -77,9 +77,7 @@ html_static_path = [
     "book/_static",
     "book/_ext/press/laboratory/laboratory.css",
 ]
-html_sidebars = {
-    "**": ["home.html", "find.html", "sbt-sidebar-nav.html"]
-}
+html_sidebars = {"**": ["home.html", "find.html", "sbt-sidebar-nav.html"]}
 html_css_files = ["book.css"]
 html_favicon = "book/_static/favicon.svg"
 html_math_renderer = "mathml"
