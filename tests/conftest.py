@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 from sphinx.errors import ExtensionError
 
 from build import BUILD, is_fresh
-from helpers import ROOT, Build, Quiet, SmallBook
+from helpers import ROOT, Build, Quiet, RunCell, SmallBook
 from press.chromium import launch
 
 NO_BROWSER = os.environ.get("BROWSER") == "no"
@@ -84,6 +84,15 @@ def small_book(tmp_path: Path) -> SmallBook:
     return SmallBook.copied_to(tmp_path / "project")
 
 
+@pytest.fixture(scope="module")
+def run_cell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunCell]:
+    """Return what runs a cell in a kernel of its own, as the book does."""
+    from one_cell import cell_runner  # Jupyter takes a while to import
+
+    with cell_runner(tmp_path_factory.mktemp("cells")) as run:
+        yield run
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what needs a browser, where there shall be none."""
     for item in items:
@@ -92,24 +101,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Say what was left out; print what came of each fault, if of all."""
+    """Say what was left out."""
     if NO_BROWSER:
         words = "BROWSER=no: nobody has looked at the pages in a browser."
         terminalreporter.write_line(words)
-    if terminalreporter.config.option.markexpr:
-        return
-    sides = {
-        "test_the_build_notices": "build",
-        "test_the_tests_notice": "tests",
-    }
-    table: dict[str, dict[str, str]] = {}
-    for outcome in ("passed", "failed", "error"):
-        for report in terminalreporter.getreports(outcome):
-            test, _, case = report.nodeid.partition("::")[2].partition("[")
-            row = table.setdefault(case[:-1] if test in sides else test, {})
-            row[sides.get(test, "build")] = outcome
-    write = terminalreporter.write_line
-    write("| what happens | the build's part | the tests' part |")
-    write("| --- | --- | --- |")
-    for what, row in table.items():
-        write(f"| {what} | {row.get('build')} | {row.get('tests', '')} |")

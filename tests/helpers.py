@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
@@ -249,6 +249,9 @@ class Visit:
         self.page.evaluate(AXE_SCRIPT)
         found = AxeResults(self.page.evaluate(AXE, [every, LISTING, options]))
         return found.generate_report() if found.violations_count else ""
+
+
+RunCell = Callable[[str], str]  # what runs a cell, and returns its output
 
 
 @dataclass

@@ -93,12 +93,11 @@ def root(function: Callable[[float], float], low: float, high: float) -> float:
         )
     if first == 0:
         return low
-    sign = math.copysign(1, first)
     while low < (middle := low / 2 + high / 2) < high:
         value = function(middle)
         if math.isnan(value):
             raise ValueError(f"expected a number at {middle}, got nan")
-        if sign * value > 0:
+        if min(first, value) > 0 or max(first, value) < 0:
             low = middle
         else:
             high = middle

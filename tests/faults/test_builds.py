@@ -40,7 +40,7 @@ def make_html(
 def made(book: SmallBook, *before: str, **environment: str) -> Build:
     """Run `make html` to its end."""
     run = make_html(book, *before, **environment)
-    said, _ = run.communicate(timeout=900)  # a build that hangs is none
+    said, _ = run.communicate(timeout=600)  # a build that hangs is none
     folder = book.project / environment.get("BUILD", "_build")
     return Build(folder / "html", run.returncode, said, said)
 
@@ -115,7 +115,7 @@ from press.failure import BookParser
 parse = BookParser.parse
 def deaf(self, text, document):
     if document["source"].endswith("late.md"):
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     parse(self, text, document)
 BookParser.parse = deaf
 """
@@ -144,6 +144,8 @@ def test_a_failed_build_ends_and_leaves_nothing(
     os.mkfifo(begun)
     small_book.add("late", page(small_book, LATE.format(begun=begun)))
     replace_a_cell(small_book, f"open({begun!r}).close()\n{FALSE}")
+    timeout = "nb_execution_timeout = "  # the late page would end by itself
+    small_book.edit("conf.py", f"{timeout}60", f"{timeout}9999")
     with (small_book.project / "conf.py").open("a", encoding="utf-8") as file:
         file.write(DEAF)
     built = made(small_book, TMPDIR=str(temporary))

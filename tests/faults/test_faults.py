@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nbclient.exceptions import CellExecutionError
 
-from helpers import CHAPTERS, ROOT, Build, SmallBook, cells, source
-from press import versions
+from build import BUILD, STAMP
+from helpers import CHAPTERS, ROOT, Build, RunCell, SmallBook, cells
+from press import kernels, versions
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -32,7 +34,7 @@ def code(cell: str) -> str:
     return re.sub(r"(\{[\w:]+\})'(.*?)'", r"\1`\2`", text)
 
 
-def each(heading: str) -> Any:
+def each(heading: str) -> pytest.MarkDecorator:
     """Have a test run for each row of a table, whose columns it is given."""
     cases = [
         pytest.param(
@@ -50,18 +52,16 @@ def each(heading: str) -> Any:
     return pytest.mark.parametrize(names[heading], cases)
 
 
-def fails(book: SmallBook, page: str, said: str) -> None:
-    """Build a book, which has to fail and to say on which page and why."""
-    built = book.build()
-    assert built.status != 0
-    reason = built.failure()
-    assert re.match(rf"The page that failed: \S*/{page}\.md\n", reason), reason
-    assert said in reason
+def script(chapter: str) -> str:
+    """Return all code of a chapter."""
+    return "\n".join(cell["code"] for cell in cells(chapter))
 
 
 @each("In the package")
 def test_a_fault_of_the_package(
     small_book: SmallBook,
+    run_cell: RunCell,
+    monkeypatch: pytest.MonkeyPatch,
     module: str,
     old: str,
     new: str,
@@ -69,11 +69,21 @@ def test_a_fault_of_the_package(
     test: str,
 ) -> None:
     small_book.edit(f"code/shortcuts/{module}.py", old, new)
-    run = small_book.test(f"tests/shortcuts/{test}")
+    run = small_book.test("-m", "", f"tests/shortcuts/{test}")
     assert f"FAILED tests/shortcuts/{test}" in run.stdout, run.stdout
-    small_book.add(chapter, source(chapter))
-    (small_book.project / "book" / "sample.md").unlink()
-    fails(small_book, chapter, "Error")
+    monkeypatch.setattr(kernels, "CODE", small_book.project / "code")
+    with pytest.raises(CellExecutionError):
+        run_cell(script(chapter))
+
+
+@pytest.mark.parametrize(
+    "chapter", sorted({chapter for *_, chapter, _ in rows("In the package")})
+)
+@pytest.mark.faults
+def test_nothing_is_wrong_with_chapters(
+    run_cell: RunCell, chapter: str
+) -> None:
+    run_cell(script(chapter))
 
 
 @each("In a cell")
@@ -83,7 +93,11 @@ def test_a_fault_of_a_cell(
     timeout = "nb_execution_timeout = "
     small_book.edit("conf.py", f"{timeout}60", f"{timeout}20")
     small_book.edit("book/sample.md", old, new)
-    fails(small_book, "sample", said)
+    built = small_book.build()
+    assert built.status != 0
+    reason = built.failure()
+    assert re.match(r"The page that failed: \S*/sample\.md\n", reason), reason
+    assert said in reason
 
 
 # A fault of a page is a warning, and a build shows all of them at once.
@@ -132,7 +146,8 @@ def test_the_tests_notice_faults_of_pages(small_book: SmallBook) -> None:
     expected = write_faulty_pages(small_book, "")
     file = "tests/site/test_book.py"
     tests = {(page, t) for page, (_, t) in expected.items() if t != "-"}
-    run = small_book.test(*sorted({f"{file}::{test}" for _, test in tests}))
+    named = sorted({f"{file}::{test}" for _, test in tests})
+    run = small_book.test("-m", "", *named)
     failed = set(re.findall(rf"^FAILED {file}::(\S+)", run.stdout, re.M))
     assert {f"{test}[{page}]" for page, test in tests} <= failed, run.stdout
     assert not any("[sample]" in test for test in failed)
@@ -150,8 +165,11 @@ def look_at(page: Path, *tests: str) -> str:
     folder = page.parent.parent
     site = versions.digest(page.parent.rglob("*"), folder)
     stamp = json.dumps({"sources": versions.stamp(), "site": site})
-    (folder / "stamp.json").write_text(stamp, encoding="utf-8")
+    place = folder / STAMP.relative_to(BUILD)
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(stamp, encoding="utf-8")
     run = SmallBook(ROOT).test(
+        *("-m", ""),  # all that they look at, in `make check` or not
         *(f"tests/site/test_laboratory.py::{test}" for test in tests),
         BUILD=str(folder),
     )
@@ -183,8 +201,7 @@ IMPORT = r"^from (shortcuts\S*) import (?:\(([^)]*)\)|(.*))$"
 def test_whatever_a_chapter_imports_has_a_fault() -> None:
     named = {row[0].strip("*").split(":")[0] for row in rows("In the package")}
     for chapter in CHAPTERS:
-        script = "\n".join(cell["code"] for cell in cells(chapter))
-        for module, many, few in re.findall(IMPORT, script, re.M):
+        for module, many, few in re.findall(IMPORT, script(chapter), re.M):
             for name in re.findall(r"\w+", many or few):
                 value = getattr(import_module(module), name)
                 is_a_class = isinstance(value, type)

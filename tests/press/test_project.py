@@ -22,7 +22,15 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def commit(folder: Path, day: str) -> None:
     """Commit something on a day."""
-    git = ["git", "-C", folder, "-c", "user.name=A", "-c", "user.email=a@b.c"]
+    git: list[str | Path] = [
+        "git",
+        "-C",
+        folder,
+        "-c",
+        "user.name=A",
+        "-c",
+        "user.email=a@b.c",
+    ]
     folder.mkdir(exist_ok=True)
     subprocess.run(["git", "init", "--quiet", folder], check=True)
     for words in (
@@ -39,8 +47,11 @@ def commit(folder: Path, day: str) -> None:
 def test_the_last_commit(checkout: Path) -> None:
     date, _, name = project.date_of_sources().rstrip(")").partition(" (")
     assert date == "2026-01-02"
-    words = ["git", "-C", checkout, "rev-parse", "HEAD"]
-    head = subprocess.run(words, capture_output=True, text=True).stdout
+    head = subprocess.run(
+        ["git", "-C", checkout, "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+    ).stdout
     assert len(name) == 10
     assert head.startswith(name)
 
@@ -50,8 +61,8 @@ def test_a_shallow_clone(
 ) -> None:
     said = project.date_of_sources()
     shallow = tmp_path / "shallow"
-    words = ["clone", "--quiet", "--depth=1", f"file://{checkout}", shallow]
-    subprocess.run(["git", *words], check=True)
+    words = ["clone", "--quiet", "--depth=1", f"file://{checkout}"]
+    subprocess.run(["git", *words, shallow], check=True)
     monkeypatch.setattr(project, "ROOT", shallow)
     assert project.date_of_sources() == said != ""
 

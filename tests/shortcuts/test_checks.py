@@ -1,6 +1,7 @@
 """Every refusal says in full what was expected, and what came."""
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -183,5 +184,7 @@ def test_what_is_good_passes() -> None:
     found = checked_number("x", 2), checked_whole("n", np.int64(3), low=3)
     assert found == (2.0, 3)
     assert [type(number) for number in found] == [float, int]
+    assert checked_number("x", 0, low=0) == 0
+    assert checked_number("x", sys.float_info.max) == sys.float_info.max
     assert checked_sizes(range(3, 0, -2)) == (3, 1)
     assert isinstance(new_activation(nn.ReLU), nn.ReLU)

@@ -66,6 +66,7 @@ def test_of_a_value_only_the_sign_counts(size: float, sign: int) -> None:
 
 def test_a_root_between_numbers_whose_sum_is_none() -> None:
     assert root(lambda x: x - 1.6e308, 1.5e308, 1.7e308) == 1.6e308
+    assert root(lambda x: 1.6e308 - x, 1.5e308, 1.7e308) == 1.6e308
     assert root(lambda x: x - 1e-323, 0.0, 1.5e-323) == 1e-323
 
 

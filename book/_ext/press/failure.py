@@ -9,7 +9,7 @@ from myst_nb.sphinx_ import Parser
 from sphinx.application import Sphinx
 
 
-class BookParser(Parser):  # type: ignore[misc]
+class BookParser(Parser):
     """Reads a page, and keeps the reason of the first failure.
 
     Pages are read side by side, and what the others have still to say would

@@ -19,11 +19,9 @@ from typing import Any
 
 import jupyter_cache.executors.utils
 from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager, KernelManager
-from jupyter_client.provisioning import (
-    KernelProvisionerFactory,
-    LocalProvisioner,
-)
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from nbclient import NotebookClient
 from sphinx.application import Sphinx
 
@@ -84,8 +82,9 @@ class Forked(LocalProvisioner):
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         """Fork it, and return how it is spoken to."""
+        manager: Any = self.parent
         page = {
-            "connection": self.parent.connection_file,
+            "connection": manager.connection_file,
             "folder": kwargs["cwd"],
             "claims": str(self.claims),
             "settings": str(self.claims.parent),
@@ -96,17 +95,21 @@ class Forked(LocalProvisioner):
         assert source.stdout
         source.stdin.write(json.dumps(page) + "\n")
         source.stdin.flush()
-        self.process = Fork(int(source.stdout.readline()))
-        self.pid = self.process.pid
+        fork: Any = Fork(int(source.stdout.readline()))
+        self.process, self.pid = fork, fork.pid
         return self.connection_info
 
 
 class Manager(AsyncKernelManager):
     """Asks for a forked kernel, whatever a user calls python3."""
 
+    transport_encryption = "auto"  # of words that others could read
     kernel_spec = KernelSpec(
         language="python",
-        metadata={"kernel_provisioner": {"provisioner_name": "forked"}},
+        metadata={
+            "kernel_provisioner": {"provisioner_name": "forked"},
+            "supported_encryption": "curve",
+        },
     )
 
 
@@ -154,7 +157,6 @@ def prepare(app: Sphinx) -> None:
     """
     claims_of(app, "any").parent.mkdir(parents=True, exist_ok=True)
     jupyter_cache.executors.utils.executenb = execute
-    KernelManager.transport_encryption.default_value = "auto"
     factory = KernelProvisionerFactory.instance()
     factory.provisioners["forked"] = EntryPoint(
         "forked", f"{__name__}:Forked", factory.GROUP_NAME

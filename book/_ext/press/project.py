@@ -53,7 +53,7 @@ def git(*words: str) -> str:
     A checkout may belong to another user, and what the caller has set for git
     must not change its words.
     """
-    run = ["git", "-C", ROOT, "-c", f"safe.directory={ROOT}"]
+    run = ["git", "-C", str(ROOT), "-c", f"safe.directory={ROOT}"]
     run += ["-c", "core.abbrev=10"]
     kept = {"GIT_CONFIG_GLOBAL": "/dev/null", "PATH": os.environ["PATH"]}
     try:
@@ -90,4 +90,4 @@ def executed(app: Sphinx, page: str) -> Any:
     path = app.outdir.parent / "jupyter_execute" / f"{page}.ipynb"
     if not path.exists():
         return None
-    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    return nbformat.read(path, as_version=4)

@@ -12,17 +12,17 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import jaxtyping  # noqa: F401
-import matplotlib.backends.backend_agg
-import matplotlib.backends.backend_svg
 import matplotlib.style  # noqa: F401
 import numpy  # noqa: F401  (cells have torch warn where it is missing)
 import torch  # noqa: F401
 from ipykernel.ipkernel import IPythonKernel  # noqa: F401
 from ipykernel.kernelapp import IPKernelApp
+from matplotlib.figure import Figure
 from traitlets.config import Config
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -48,9 +48,18 @@ def become_a_kernel(page: dict[str, str]) -> None:
     app.start()
 
 
+def warm_up() -> None:
+    """Draw once, so that no kernel has to build the parser of formulas."""
+    figure = Figure()
+    figure.add_subplot(yscale="log")
+    for kind in ("svg", "png"):
+        figure.savefig(BytesIO(), format=kind)
+
+
 def main() -> None:
     """Fork for each line, and end the kernels when there are no more."""
     surroundings.use_matplotlibs_own()
+    warm_up()
     gc.freeze()  # so that collections do not copy what forks share
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended kernels are gone
     kernels = []

@@ -547,7 +547,8 @@ const FRAME = `<div class="live">
     <summary>All numbers</summary>
     <div class="pst-scrollable-table-container" tabindex="0"></div>
   </details>
-  <details class="fold python"><summary>Show the Python</summary></details></div>`;
+  <details class="fold python"><summary>Show the Python</summary></details
+></div>`;
 
 /** @param {Network} network */
 function sentence({ kind, y, gradients }) {
