@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT, AxeResults
 from bs4 import BeautifulSoup, Tag
 from playwright.sync_api import ConsoleMessage, Page, Response
 
@@ -154,6 +154,12 @@ class Quiet(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+# Ask for the contrast of all text, or of what is marked, and for the rest.
+AXE = """([every, listing, options]) => {
+  const selector = every ? "*" : "[data-first]";
+  axe.configure({ rules: [{ id: "color-contrast", selector }] });
+  return axe.run(every ? document : { exclude: [[listing]] }, options);
+}"""
 LISTING = ".whole-listing pre"
 # The first of all text that is drawn alike, in places of the same kind.
 MARK = """listing => {
@@ -232,24 +238,17 @@ class Visit:
         self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         shown = f"document.documentElement.dataset.theme == '{scheme}'"
         self.page.wait_for_function(shown)
-        contrast = {"type": "rule", "values": ["color-contrast"]}
-        common = {"resultTypes": ["violations"], "preload": False}
-        others = {  # one of them is off by default
-            "color-contrast": {"enabled": every},
-            "label-content-name-mismatch": {"enabled": True},
-        }
-        runs: list[tuple[Any, Any]] = []
-        if scheme == "light":
-            context = None if every else {"exclude": [[LISTING]]}
-            runs.append((context, common | {"rules": others}))
-        if scheme == "dark" or not every:
-            self.page.evaluate(MARK, LISTING)
-            context = None if every else {"include": [["[data-first]"]]}
-            runs.append((context, common | {"runOnly": contrast}))
-        found = [Axe().run(self.page, *run) for run in runs]
-        return "".join(
-            f.generate_report() for f in found if f.response["violations"]
-        )
+        options: dict[str, Any] = {"resultTypes": ["violations"]}
+        options["preload"] = False
+        if scheme == "dark":
+            options["runOnly"] = ["color-contrast"]
+        else:  # this is off by default
+            rules = {"label-content-name-mismatch": {"enabled": True}}
+            options["rules"] = rules
+        self.page.evaluate(MARK, LISTING)
+        self.page.evaluate(AXE_SCRIPT)
+        found = AxeResults(self.page.evaluate(AXE, [every, LISTING, options]))
+        return found.generate_report() if found.violations_count else ""
 
 
 RunCell = Callable[[str], str]  # what runs a cell, and returns its output

@@ -13,7 +13,7 @@ from helpers import CHAPTERS, ROOT, Build, cells, text_of
 
 def rows(page: Tag, heading: str) -> list[list[str]]:
     """Return the fields of the table below a heading."""
-    titles = page.select("h1, h2")
+    titles = page.select("article h1, article h2")
     (title,) = [t for t in titles if text_of(t).startswith(heading)]
     table = title.find_next("table")
     assert isinstance(table, Tag)

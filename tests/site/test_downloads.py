@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -50,51 +49,25 @@ def reader(unpacked: Path) -> dict[str, str]:
     return kept | {"PYTHONPATH": installed, "OMP_NUM_THREADS": "1"}
 
 
-def in_pairs(work: Any, names: list[str]) -> dict[str, Any]:
-    """Do something for all chapters, one a core at a time."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(names, pool.map(work, names), strict=True))
-
-
 # Scripts
-
-
-@pytest.fixture(scope="module")
-def ran(
-    unpacked: Path,
-    reader: dict[str, str],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, tuple[subprocess.CompletedProcess[str], list[Path]]]:
-    """Run every script in a folder of its own, and see what it leaves."""
-
-    def run(name: str) -> Any:
-        folder = tmp_path_factory.mktemp(name)
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-W",
-                "error",
-                unpacked / "scripts" / f"{name}.py",
-            ],
-            cwd=folder,
-            # As where a Windows console is written to
-            env=reader | {"PYTHONIOENCODING": "cp1252"},
-            capture_output=True,
-            encoding="utf-8",
-            timeout=300,
-        )
-        return done, [*folder.iterdir()]
-
-    return in_pairs(run, CHAPTERS)
 
 
 @pytest.mark.check
 @each_chapter
-def test_scripts_run(ran: Any, name: str) -> None:
-    done, left_behind = ran[name]
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert left_behind == []
+def test_scripts_run(
+    unpacked: Path, reader: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", unpacked / "scripts" / f"{name}.py"],
+        cwd=tmp_path,
+        # As where a Windows console is written to
+        env=reader | {"PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [*tmp_path.iterdir()] == []  # it leaves nothing behind
 
 
 def code_of(script: str) -> list[str]:
@@ -122,19 +95,6 @@ def held_by(unpacked: Path, name: str) -> Any:
     return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
 
 
-@pytest.fixture(scope="module")
-def rerun(unpacked: Path, reader: dict[str, str]) -> dict[str, Any]:
-    """Run every notebook again, where it was unpacked."""
-
-    def run(name: str) -> Any:
-        place = {"metadata": {"path": str(unpacked / "notebooks")}}
-        client = NotebookClient(held_by(unpacked, name), resources=place)
-        # client.execute() would leave its event loop open.
-        return asyncio.run(client.async_execute(env=reader))
-
-    return in_pairs(run, CHAPTERS)
-
-
 def printed(notebook: Any) -> list[str]:
     """Return what the cells of a notebook have shown, but for pictures."""
     found = []
@@ -152,11 +112,15 @@ def printed(notebook: Any) -> list[str]:
 @pytest.mark.check
 @each_chapter
 def test_notebooks_run_and_show_what_they_held(
-    unpacked: Path, rerun: Any, name: str
+    unpacked: Path, reader: dict[str, str], name: str
 ) -> None:
     held = held_by(unpacked, name)
+    place = {"metadata": {"path": str(unpacked / "notebooks")}}
+    client = NotebookClient(held_by(unpacked, name), resources=place)
+    # client.execute() would leave its event loop open.
+    rerun = asyncio.run(client.async_execute(env=reader))
     assert any(printed(held))
-    assert printed(rerun[name]) == printed(held)
+    assert printed(rerun) == printed(held)
 
 
 @each_chapter

@@ -18,7 +18,7 @@ STREAMS = """
 ```{code-cell}
 import sys, time
 sys.stdout.write("table:"); sys.stdout.flush(); time.sleep(0.6)
-sys.stdout.write("\\n 0 row\\n")
+print("\\n 0 row")
 ```
 """
 VALUES = """

@@ -5,37 +5,14 @@ import os
 import re
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from test_downloads import printed, top_modules
 
-from helpers import CHAPTERS, Build, each_chapter, shown
+from helpers import Build, each_chapter, shown
 from press.whole_listing import statements
-
-
-@pytest.fixture(scope="module")
-def ran(
-    book: Build, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, subprocess.CompletedProcess[str]]:
-    """Run all listings, where the package cannot be found."""
-
-    def run(name: str) -> subprocess.CompletedProcess[str]:
-        folder = tmp_path_factory.mktemp(name)
-        (folder / "listing.py").write_text(book.listing(name), "utf-8")
-        kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-        return subprocess.run(
-            [sys.executable, "-W", "error", "listing.py"],
-            cwd=folder,
-            env=kept | {"OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(CHAPTERS, pool.map(run, CHAPTERS), strict=True))
 
 
 def lines_of(notebook: Any) -> list[str]:
@@ -49,11 +26,20 @@ def lines_of(notebook: Any) -> list[str]:
 @pytest.mark.check
 @each_chapter
 def test_it_prints_what_the_chapter_prints(
-    book: Build, ran: Any, name: str
+    book: Build, tmp_path: Path, name: str
 ) -> None:
-    done = ran[name]
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    (tmp_path / "listing.py").write_text(book.listing(name), "utf-8")
+    # The package cannot be found there.
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "listing.py"],
+        cwd=tmp_path,
+        env=kept | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
     lines = [line for line in done.stdout.splitlines() if line.strip()]
     assert lines == lines_of(book.notebook(name)) != []
 
