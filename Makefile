@@ -31,14 +31,15 @@ built: $(VENV)/ready $(if $(filter pdf,$(ASKED)),browser)
 test: $(VENV)/ready $(LOOK)  ## check what every change can break (needs a browser)
 	$(RUN) ruff check --quiet .
 	$(RUN) ruff format --quiet --check .
-	$(RUN) pytest -n auto $(TESTS)
+	$(RUN) pytest -n auto --dist worksteal $(TESTS)
 
 check: $(VENV)/ready browser  ## check the rest: types, paper, e-readers, downloads, phones
 	$(RUN) mypy
-	$(RUN) pytest -n auto -m check $(TESTS)
+	$(RUN) pytest -n auto --dist worksteal -m "check and not faults" $(TESTS)
 
 faults: $(VENV)/ready browser  ## put in every fault of tests/faults/FAULTS.md
-	$(RUN) pytest -n auto -m "" tests/faults
+	$(RUN) pytest -n auto --dist worksteal -m "" tests/faults
+	$(RUN) pytest -m faults tests/site
 
 mutants: $(VENV)/ready  ## change the package in every small way (an hour)
 	$(TOOL)/mutants.py

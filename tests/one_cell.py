@@ -1,6 +1,5 @@
 """A cell that runs as those of the book do, without Sphinx."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +33,7 @@ def cell_runner(folder: Path) -> Iterator[RunCell]:
         yield run_cell
     finally:
         if kernels.zygote.cache_info().currsize:
-            with kernels.zygote(os.getpid()):  # it ends when its stdin does
+            with kernels.zygote():  # it ends when its stdin does
                 kernels.zygote.cache_clear()
         executors.executenb = before
         del factory.provisioners["forked"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sphobjinv
 
-BOOK = Path(__file__).parents[1]
+BOOK = Path(__file__).parents[1] / "book"
 FILE = BOOK / "torch.inv"
 # What the package's type hints call them, and what torch's documentation does
 ALIASES = {

@@ -26,4 +26,4 @@ def test_runs_are_balanced(monkeypatch: pytest.MonkeyPatch, jobs: int) -> None:
 
 
 def test_the_shares_are_those_of_the_file() -> None:
-    assert sum(times.shares().values()) == pytest.approx(100, abs=3)
+    assert sum(times.shares().values()) == pytest.approx(1000, abs=8)

@@ -63,7 +63,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("fingerprint", versions.fingerprint(), "env", (str,))
     shutil.rmtree(PACKAGE / "__pycache__", ignore_errors=True)
 
-    # Reading: the cells run here.
+    # Reading: the cells run here. What forks kernels takes seconds to start.
+    kernels.zygote()
     app.add_source_parser(failure.BookParser, override=True)
     app.connect("builder-inited", failure.prepare)
     app.connect("builder-inited", kernels.prepare)

@@ -6,6 +6,7 @@ seconds that imports take. What the caller has set does not reach it.
 """
 
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -32,9 +33,12 @@ from press.project import CODE
 NO_KERNEL = re.compile("Kernel (didn't respond|died before replying)")
 
 
+ASK = multiprocessing.Lock()  # so that readers get their own answers
+
+
 @cache
-def zygote(reader: int) -> "subprocess.Popen[str]":
-    """Start the program that forks the kernels of one reader of pages."""
+def zygote() -> "subprocess.Popen[str]":
+    """Start the program that forks kernels, once for all readers of pages."""
     return subprocess.Popen(
         [sys.executable, "-I", "-B", Path(__file__).with_name("zygote.py")],
         stdin=subprocess.PIPE,
@@ -42,7 +46,7 @@ def zygote(reader: int) -> "subprocess.Popen[str]":
         env=surroundings.clean(),
         cwd=tempfile.gettempdir(),  # where no matplotlibrc is looked for
         text=True,
-        start_new_session=True,  # it sees by itself that its reader has ended
+        start_new_session=True,  # it sees by itself that nobody asks any more
     )
 
 
@@ -90,12 +94,13 @@ class Forked(LocalProvisioner):
             "settings": str(self.claims.parent),
             "code": str(CODE),
         }
-        source = zygote(os.getpid())
+        source = zygote()
         assert source.stdin
         assert source.stdout
-        source.stdin.write(json.dumps(page) + "\n")
-        source.stdin.flush()
-        fork: Any = Fork(int(source.stdout.readline()))
+        with ASK:
+            source.stdin.write(json.dumps(page) + "\n")
+            source.stdin.flush()
+            fork: Any = Fork(int(source.stdout.readline()))
         self.process, self.pid = fork, fork.pid
         return self.connection_info
 

@@ -1,4 +1,4 @@
-"""The share of the time that each chapter takes: a table, and a fair order.
+"""The share of the time that each page takes: a table, and a fair order.
 
 `make times` measures the shares and keeps them with the sources, so that two
 builds are the same.
@@ -32,7 +32,7 @@ class BuildTimes(SphinxDirective):
 
 
 def shares() -> dict[str, int]:
-    """Return how many percent of the chapters' time each chapter takes."""
+    """Return the thousandths of all time that each page takes to be read."""
     with TIMES.open(encoding="utf-8") as file:
         return {page: int(share) for page, share in csv.reader(file)}
 
@@ -41,8 +41,12 @@ def fill(app: Sphinx, page: nodes.document, name: str) -> None:
     """Write the table of times where its place is."""
     for place in list(page.findall(build_times)):
         found = shares()
+        whole = sum(found[page] for _, page in chapters(app.env))
         rows = [
-            (f"{number}. {app.env.titles[page].astext()}", f"{found[page]} %")
+            (
+                f"{number}. {app.env.titles[page].astext()}",
+                f"{100 * found[page] / whole:.0f} %",
+            )
             for number, page in chapters(app.env)
         ]
         place.replace_self(table(("chapter", "share of the time"), rows))

@@ -2,8 +2,8 @@
 
 Importing torch and Matplotlib takes longer than most pages do. `kernels`
 starts this program, which reads a line of JSON for each page and answers with
-the number of a process that has run nothing yet. When whoever asks is gone,
-however that came about, its kernels are ended.
+the number of a process that has run nothing yet. When all who ask are gone,
+however that came about, their kernels are ended.
 """
 
 import gc
