@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 from filelock import FileLock
 
@@ -60,11 +61,9 @@ def processes(book: SmallBook) -> list[str]:
 
     Readers of pages, and what forks their kernels, have it in their words.
     """
-    listed = subprocess.run(
-        ["ps", "-ww", "-eo", "args"], capture_output=True, text=True
-    )
-    words = str(book.project)
-    return [line for line in listed.stdout.splitlines() if words in line]
+    listed = psutil.process_iter(["cmdline"])
+    words = [" ".join(process.info["cmdline"] or ()) for process in listed]
+    return [line for line in words if str(book.project) in line]
 
 
 def replace_a_cell(book: SmallBook, code: str) -> None:
@@ -355,7 +354,7 @@ def without_git(tmp_path: Path) -> str:
         for program in Path(place).glob("*"):
             (folder / program.name).unlink(missing_ok=True)
             (folder / program.name).symlink_to(program)
-    (folder / "git").unlink()
+    (folder / "git").unlink(missing_ok=True)
     return str(folder)
 
 

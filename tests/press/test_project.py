@@ -9,6 +9,9 @@ import pytest
 
 from press import project
 
+if shutil.which("git") is None:
+    pytest.skip("there is no git", allow_module_level=True)
+
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
