@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -117,8 +118,11 @@ def test_notebooks_run_and_show_what_they_held(
     held = held_by(unpacked, name)
     place = {"metadata": {"path": str(unpacked / "notebooks")}}
     client = NotebookClient(held_by(unpacked, name), resources=place)
-    # client.execute() would leave its event loop open.
-    rerun = asyncio.run(client.async_execute(env=reader))
+    # client.execute() would leave its event loop open, and this thread may
+    # have one already, of a browser.
+    with ThreadPoolExecutor(1) as thread:
+        run = client.async_execute(env=reader)
+        rerun = thread.submit(asyncio.run, run).result()
     assert any(printed(held))
     assert printed(rerun) == printed(held)
 
