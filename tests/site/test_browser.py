@@ -123,7 +123,7 @@ def test_everyone_can_read_all_that_is_folded(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everyone_can_read_it_on_a_phone(visit: Visit, scheme: Any) -> None:
     visit.page.set_viewport_size(PHONE)
-    # The theme looks for what scrolls, to let keys reach it, when a page comes.
+    # The theme looks for what scrolls, to let keys reach it, as a page comes.
     visit.page.reload(wait_until="networkidle")
     assert visit.axe(scheme, every=False) == ""
 
