@@ -184,6 +184,19 @@ def test_a_branch_that_is_none(
         block(nn.GELU)  # type: ignore[arg-type]
 
 
+def refuses(
+    make: Callable[[Any], nn.Module],
+    value: Any,
+    error: type[Exception],
+    words: str,
+) -> None:
+    """Hold that a value is refused before anything is drawn."""
+    random_state = torch.get_rng_state()
+    with pytest.raises(error, match=f"^{words}$"):
+        make(value)
+    assert torch.equal(torch.get_rng_state(), random_state)
+
+
 @pytest.mark.parametrize(
     ("value", "error", "words"),
     [
@@ -211,10 +224,7 @@ def test_wrong_sizes(
     error: type[Exception],
     words: str,
 ) -> None:
-    random_state = torch.get_rng_state()
-    with pytest.raises(error, match=f"^expected {name} {words}$"):
-        make(value)
-    assert torch.equal(torch.get_rng_state(), random_state)
+    refuses(make, value, error, f"expected {name} {words}")
     make(1)  # is enough
 
 
@@ -243,10 +253,7 @@ def test_wrong_numbers(
     error: type[Exception],
     words: str,
 ) -> None:
-    random_state = torch.get_rng_state()
-    with pytest.raises(error, match=f"^expected {name} {words}$"):
-        make(value)
-    assert torch.equal(torch.get_rng_state(), random_state)
+    refuses(make, value, error, f"expected {name} {words}")
 
 
 def test_whole_numbers_are_numbers() -> None:
