@@ -307,11 +307,12 @@ class SmallBook:
     ) -> subprocess.CompletedProcess[str]:
         """Run its tests, as `make test` does."""
         kept = {k: v for k, v in os.environ.items() if "PYTEST" not in k}
-        own = f"--basetemp={self.project / 'tests-of-its-own'}"
-        return subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:xdist", own, *options],
-            cwd=self.project,
-            env=kept | {"NO_COLOR": "1"} | environment,
-            capture_output=True,
-            text=True,
-        )
+        with TemporaryDirectory(prefix="book.") as own:
+            command = [sys.executable, "-m", "pytest", "-p", "no:xdist"]
+            return subprocess.run(
+                [*command, f"--basetemp={own}/tests", *options],
+                cwd=self.project,
+                env=kept | {"NO_COLOR": "1"} | environment,
+                capture_output=True,
+                text=True,
+            )
