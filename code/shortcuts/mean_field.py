@@ -111,15 +111,15 @@ class Signal(NamedTuple):
         >>> import torch
         >>> from shortcuts.mean_field import propagate
         >>> signal = propagate(torch.tanh, c_w=1, c_b=0, start=1, depth=4)
-        >>> round(signal.gains.prod().item(), 3)
+        >>> round(signal.chi.prod().item(), 3)
         0.168
     """
 
     variances: Float[Tensor, " layers"]
     """of z"""
 
-    gains: Float[Tensor, " layers"]
-    """of a squared gradient on its way back, ``chi = c_w E[f'(z)^2]``"""
+    chi: Float[Tensor, " layers"]
+    """factor of a squared gradient on its way back, ``c_w E[f'(z)^2]``"""
 
 
 def propagate(
@@ -142,26 +142,26 @@ def propagate(
         >>> import torch
         >>> from shortcuts.mean_field import propagate
         >>> signal = propagate(torch.relu, c_w=2, c_b=0, start=1, depth=3)
-        >>> signal.gains.round(decimals=4)
+        >>> signal.chi.round(decimals=4)
         tensor([1., 1., 1.], dtype=torch.float64)
     """
     depth = checked_whole("depth", depth, low=1)
     c_w = checked_number("c_w", c_w, low=0)
     c_b = checked_number("c_b", c_b, low=0)
     start = checked_number("start", start, low=0)
-    variances, gains = [], []
+    variances, chi = [], []
     for _ in range(depth):
         variance = c_w * start + c_b
         variances.append(variance)
-        gains.append(
+        chi.append(
             c_w * normal_mean(lambda z: slope(activation)(z) ** 2, variance)
         )
         start = normal_mean(lambda z: activation(z) ** 2, variance)
     signal = Signal(
         torch.tensor(variances, dtype=torch.float64),
-        torch.tensor(gains, dtype=torch.float64),
+        torch.tensor(chi, dtype=torch.float64),
     )
-    check_finite("gain", signal.gains)
+    check_finite("chi", signal.chi)
     return signal
 
 
@@ -187,7 +187,7 @@ def critical_point(
     """Solve for the initialisation at which a smooth activation is critical.
 
     Three conditions for three numbers: the variance reproduces itself, a small
-    change of it does too, and the gain of a gradient is 1.
+    change of it does too, and the factor of a squared gradient is 1.
 
     Args:
         activation: the function f, without bends other than at zero.
@@ -208,8 +208,8 @@ def critical_point(
     derivative = slope(activation)
 
     def needed_c_w(variance: float) -> float:
-        gain = normal_mean(lambda z: derivative(z) ** 2, variance)
-        return 1 / gain if gain > 0 else math.inf
+        mean_square = normal_mean(lambda z: derivative(z) ** 2, variance)
+        return 1 / mean_square if mean_square > 0 else math.inf
 
     def change(variance: float) -> float:
         growth = normal_mean(

@@ -120,27 +120,27 @@ def test_a_linear_network() -> None:
     found = propagate(nn.Identity(), c_w=0.5, c_b=0.1, start=2.0, depth=3)
     # 0.5 * 2 + 0.1, then half of that plus 0.1, and so on.
     assert found.variances.tolist() == pytest.approx([1.1, 0.65, 0.425])
-    assert found.gains.tolist() == pytest.approx([0.5] * 3)
+    assert found.chi.tolist() == pytest.approx([0.5] * 3)
 
 
 def test_hes_initialisation_keeps_relu_as_it_is() -> None:
     found = propagate(nn.ReLU(), c_w=2.0, c_b=0.0, start=1.0, depth=50)
     assert found.variances.tolist() == pytest.approx([2.0] * 50)
-    assert found.gains.tolist() == pytest.approx([1.0] * 50)
+    assert found.chi.tolist() == pytest.approx([1.0] * 50)
 
 
 def test_the_critical_point_of_gelu() -> None:
     f = GELU("none")
     found = critical_point(f)
     assert found == pytest.approx((1.98306, 0.17292, 3.5616), abs=5e-5)
-    # It is what it claims to be: variance and gain stay, and so does a small
+    # It is what it claims to be: variance and chi stay, and so does a small
     # change of the variance, but for terms of second order.
     for nudge in (0.0, 1e-4):
         start = (found.variance + nudge - found.c_b) / found.c_w
         path = propagate(
             f, c_w=found.c_w, c_b=found.c_b, start=start, depth=20
         )
-        assert path.gains.tolist() == pytest.approx([1.0] * 20, abs=1e-4)
+        assert path.chi.tolist() == pytest.approx([1.0] * 20, abs=1e-4)
         moved = (path.variances - found.variance - nudge).abs().max()
         assert moved < 1e-6
 
@@ -173,7 +173,7 @@ def test_wrong_input() -> None:
         with pytest.raises(ValueError, match="expected 0 < low < high < inf"):
             critical_point(GELU(), between=between)
     for size, start, words in (
-        (1e150, 0.0, "finite gain, got 1 of 1"),
+        (1e150, 0.0, "finite chi, got 1 of 1"),
         (1.0, 1e300, "variance to be finite, got inf"),
     ):
         with pytest.raises(ValueError, match=words):
