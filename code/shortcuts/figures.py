@@ -603,12 +603,24 @@ def _one_layer_after_the_other(depth: int) -> str:
     )
 
 
-# Heights from the middle of a box, in layers: its edge, the fork below where a
+# Heights from the middle of a box, in boxes: its edge, the fork below where a
 # shortcut leaves, the sum above where it ends, and the radius of that ring.
 EDGE, FORK, SUM, RING = 0.25, 0.37, 0.44, 0.08
 
 
 def _draw_network(axes: Axes, column: Column) -> None:
+    sizes = pairwise(column.layer_sizes)
+    labels = [f"layers.{i}   {n} → {m}" for i, (n, m) in enumerate(sizes)]
+    shortcuts = {i: i for i, has_one in enumerate(column.bypassed) if has_one}
+    _draw_boxes(axes, column.title, labels, shortcuts)
+
+
+def _draw_boxes(
+    axes: Axes,
+    title: str,
+    labels: Sequence[str],
+    shortcuts: Mapping[int, int],  # above which box to below which box
+) -> None:
     ink, blue = COLOURS["ink"], COLOURS["blue"]
     side = -1.25  # where shortcuts run; boxes reach from -1 to 1
 
@@ -620,10 +632,10 @@ def _draw_network(axes: Axes, column: Column) -> None:
 
     axes.set_axis_off()
     axes.set_xlim(side - 0.15, -side)
-    axes.set_title(column.title, x=0.53, weight="bold", fontsize=10)
+    axes.set_title(title, x=0.53, weight="bold", fontsize=10)
     axes.text(0, -0.72, "input", ha="center", va="top")
     end = -0.7  # of what is drawn so far
-    for i, (n_in, n_out) in enumerate(pairwise(column.layer_sizes)):
+    for i, label in enumerate(labels):
         box = FancyBboxPatch(
             (-0.95, i - 0.2),
             1.9,
@@ -633,19 +645,19 @@ def _draw_network(axes: Axes, column: Column) -> None:
             ec=ink,
         )
         axes.add_patch(box)
-        label = f"layers.{i}   {n_in} → {n_out}"
         axes.text(0, i - 0.01, label, ha="center", va="center", fontsize=9)
         arrow((0, end), (0, i - EDGE))
         end = i + EDGE
-        if column.bypassed[i]:
-            way = [0, side, side], [i - FORK, i - FORK, i + SUM]
+        if i in shortcuts:
+            fork = shortcuts[i] - FORK
+            way = [0, side, side], [fork, fork, i + SUM]
             axes.plot(*way, color=blue, ls="-", lw=1.8)
             arrow((side, i + SUM), (-0.12, i + SUM), color=blue, lw=1.8)
             axes.plot([0, 0], [end, i + SUM - RING], color=ink, ls="-", lw=1)
             axes.plot(0, i + SUM, "o", ms=11, mfc="none", mec=blue)
             axes.plot(0, i + SUM, "+", ms=8, mec=blue, mew=1.5)
             end = i + SUM + RING
-    last = len(column.bypassed) - 1
+    last = len(labels) - 1
     arrow((0, end), (0, last + 0.74))
     axes.text(0, last + 0.76, "output", ha="center", va="bottom")
 
@@ -675,3 +687,41 @@ def _draw_bars(
     axes.set_xlabel("mean |dL/dW|")
     axes.spines["left"].set_visible(False)
     axes.tick_params(left=False, labelleft=False)
+
+
+def draw_blocks(blocks: Mapping[str, Sequence[str]]) -> BookFigure:
+    """Draw blocks side by side, input below, each with its shortcut.
+
+    Args:
+        blocks: for each title, the parts that an input meets, in this order.
+            The one called "+" is where the shortcut ends, which leaves at the
+            input.
+
+    Raises:
+        ValueError: if there is no block, or the parts of one have not one "+"
+            with a part before it.
+
+    Example:
+        >>> from shortcuts.figures import draw_blocks
+        >>> figure = draw_blocks({"a block": ["Linear", "+", "ReLU"]})
+        >>> figure.axes[0].get_title()
+        'a block'
+    """
+    if not blocks:
+        raise ValueError("expected at least one block, got none")
+    for title, parts in blocks.items():
+        if parts.count("+") != 1 or parts[0] == "+":
+            raise ValueError(
+                "expected one '+' with a part before it in the block "
+                f"{title!r}, got {list(parts)}"
+            )
+    height = max(len(parts) for parts in blocks.values()) - 1
+    with _book_style():
+        figure = BookFigure(figsize=(WIDTH, 1.3 + 0.62 * height))
+        row = figure.subplots(1, len(blocks), squeeze=False, sharey=True)[0]
+        for axes, (title, parts) in zip(row, blocks.items(), strict=True):
+            axes.set_ylim(-1.0, height)
+            labels = [part for part in parts if part != "+"]
+            above = parts.index("+") - 1
+            _draw_boxes(axes, title, labels, {above: 0})
+    return figure

@@ -29,6 +29,7 @@ from shortcuts.figures import (
     Panel,
     Points,
     Sample,
+    draw_blocks,
     draw_curves,
     draw_distributions,
     draw_networks,
@@ -120,6 +121,41 @@ def test_networks_of_different_depths() -> None:
     assert sums(one) == [0]
     assert len([t for t in texts(deep) if t.startswith("layers.")]) == 7
     assert one.get_ylim() == deep.get_ylim()
+
+
+@pytest.mark.parametrize(
+    ("parts", "below_sum"),
+    [(["b", "a", "+"], 1), (["b", "c", "+", "a"], 1), (["a", "+", "a"], 0)],
+)
+def test_blocks_hold_their_parts_in_order_and_one_shortcut(
+    parts: list[str], below_sum: int
+) -> None:
+    axes, other = draw_blocks({"a title": parts, "long": [*"abcde", "+"]}).axes
+    assert (axes.get_title(), other.get_title()) == ("a title", "long")
+    assert axes.get_ylim() == other.get_ylim()
+    words = [text for text in axes.texts if text.get_text()]
+    words.sort(key=lambda text: text.get_position()[1])
+    parts.remove("+")
+    assert [w.get_text() for w in words] == ["input", *parts, "output"]
+    assert sums(axes) == [below_sum]
+    assert sums(other) == [4]
+    (way,) = [line for line in axes.lines if len(heights(line)) == 3]
+    start, _, end = heights(way)
+    assert -0.7 < start < -0.25  # between the input and the first box
+    assert below_sum + 0.25 < end < below_sum + 0.75  # above that box
+
+
+@pytest.mark.parametrize(
+    "parts", [[], ["a", "b"], ["+", "a"], ["a", "+", "b", "+"]]
+)
+def test_blocks_without_a_place_for_one_shortcut(parts: list[str]) -> None:
+    words = re.escape(
+        f"one '+' with a part before it in the block 'x', got {parts}"
+    )
+    with pytest.raises(ValueError, match=words):
+        draw_blocks({"x": parts})
+    with pytest.raises(ValueError, match="at least one block, got none"):
+        draw_blocks({})
 
 
 def test_slopes() -> None:
@@ -522,6 +558,12 @@ PICTURES: dict[str, Callable[[], BookFigure]] = {
         torch.linspace(-1, 1, 3),
         torch.tensor([[1.0, 2.0, 3.0], [4.0, 4.0, 5.0]]).repeat(2, 1, 1),
         torch.tensor([[1.0, 0.5], [0.5, 1.0]]),
+    ),
+    "blocks": lambda: draw_blocks(
+        {
+            "short": ["Linear", "GELU", "+"],
+            "with a part after": ["Linear", "ReLU", "Linear", "+", "ReLU"],
+        }
     ),
     "networks": lambda: draw_networks(
         Column("plain", SIZES, [False] * 3, GRADIENTS),
