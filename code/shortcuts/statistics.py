@@ -23,6 +23,8 @@ class Proportion(NamedTuple):
         >>> from shortcuts.statistics import Proportion
         >>> print(Proportion(0.466, low=0.435, high=0.497))
         46.6 % (43.5 to 49.7)
+        >>> print(Proportion(0.9999, low=0.9994, high=1.0))
+        99.99 % (99.94 to 100.00)
     """
 
     share: float
@@ -30,9 +32,13 @@ class Proportion(NamedTuple):
     high: float
 
     def __str__(self) -> str:
-        """Write it in per cent: ``46.6 % (43.5 to 49.7)``."""
-        share, low, high = (100 * value for value in self)
-        return f"{share:.1f} % ({low:.1f} to {high:.1f})"
+        """Write it in per cent, with digits enough to tell them apart."""
+        for digits in range(1, 16):
+            written = [f"{100 * value:.{digits}f}" for value in self]
+            if len(set(written)) == len(set(self)):
+                break
+        share, low, high = written
+        return f"{share} % ({low} to {high})"
 
 
 def proportion(flags: Bool[Tensor, " networks"]) -> Proportion:

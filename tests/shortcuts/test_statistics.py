@@ -33,6 +33,16 @@ def test_wilsons_interval(sample: tuple[int, int]) -> None:
 
 def test_it_is_written_in_per_cent() -> None:
     assert str(Proportion(0.4656, 0.4351, 0.4965)) == "46.6 % (43.5 to 49.6)"
+    assert str(Proportion(0.0, 0.0, 0.0375)) == "0.0 % (0.0 to 3.8)"
+    assert str(Proportion(1.0, 1.0, 1.0)) == "100.0 % (100.0 to 100.0)"
+
+
+def test_an_interval_is_never_written_as_one_number() -> None:
+    assert str(proportion(flags(0, 10_000))) == "0.00 % (0.00 to 0.04)"
+    assert str(proportion(flags(9_999, 10_000))) == "99.99 % (99.94 to 100.00)"
+    assert str(proportion(flags(10**6, 10**6))) == (
+        "100.0000 % (99.9996 to 100.0000)"
+    )
 
 
 @pytest.mark.parametrize(
