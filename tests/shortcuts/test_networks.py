@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from shortcuts import GELU, DeepNeuralNetwork, measure_gradients
 from shortcuts.printed import (
+    BOOK_SECTION_WITH,
     BOOK_SECTION_WITHOUT,
     NOTEBOOK_WITH,
     NOTEBOOK_WITHOUT,
@@ -38,6 +39,7 @@ def by_hand(model: DeepNeuralNetwork, x: Tensor) -> Tensor:
         (GELU, False, BOOK_SECTION_WITHOUT, 1e-4),
         (nn.GELU, False, NOTEBOOK_WITHOUT, 1e-4),
         (nn.GELU, True, NOTEBOOK_WITH, 1e-4),
+        (GELU, True, BOOK_SECTION_WITH, 1e-4),
         (GELU, True, NOTEBOOK_WITH, 2e-3),  # what the two forms of GELU share
     ],
 )
@@ -53,12 +55,14 @@ def test_the_printed_tables(
 
 
 def test_each_printout_is_nearest_to_its_own_form_of_gelu() -> None:
-    def differences(printout: str) -> list[float]:
+    def differences(printout: str, use_shortcut: bool) -> list[float]:
         printed = read_printout(printout)
         tables = []
         for activation in (GELU, nn.GELU):
             torch.manual_seed(123)
-            model = DeepNeuralNetwork(SIZES, False, activation=activation)
+            model = DeepNeuralNetwork(
+                SIZES, use_shortcut, activation=activation
+            )
             tables.append(
                 measure_gradients(model, torch.tensor([[1.0, 0.0, -1.0]]))
             )
@@ -67,9 +71,13 @@ def test_each_printout_is_nearest_to_its_own_form_of_gelu() -> None:
             for table in tables
         ]
 
-    tanh, exact = differences(BOOK_SECTION_WITHOUT)
+    tanh, exact = differences(BOOK_SECTION_WITHOUT, False)
     assert tanh < exact / 5
-    tanh, exact = differences(NOTEBOOK_WITHOUT)
+    tanh, exact = differences(BOOK_SECTION_WITH, True)
+    assert tanh < exact / 5
+    tanh, exact = differences(NOTEBOOK_WITHOUT, False)
+    assert exact < tanh / 5
+    tanh, exact = differences(NOTEBOOK_WITH, True)
     assert exact < tanh / 5
 
 

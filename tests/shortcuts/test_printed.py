@@ -5,6 +5,7 @@ import math
 import pytest
 
 from shortcuts.printed import (
+    BOOK_SECTION_WITH,
     BOOK_SECTION_WITHOUT,
     NOTEBOOK_WITH,
     NOTEBOOK_WITHOUT,
@@ -13,7 +14,12 @@ from shortcuts.printed import (
 
 
 def test_each_table_has_its_five_layers() -> None:
-    for printout in (BOOK_SECTION_WITHOUT, NOTEBOOK_WITH, NOTEBOOK_WITHOUT):
+    for printout in (
+        BOOK_SECTION_WITH,
+        BOOK_SECTION_WITHOUT,
+        NOTEBOOK_WITH,
+        NOTEBOOK_WITHOUT,
+    ):
         table = read_printout(printout)
         assert list(table) == [f"layers.{i}.0.weight" for i in range(5)]
 
@@ -23,6 +29,13 @@ def test_a_few_figures_copied_from_the_sources_a_second_time() -> None:
         read_printout(BOOK_SECTION_WITHOUT)["layers.0.0.weight"]
         == 0.00020173587836325169
     )
+    assert list(read_printout(BOOK_SECTION_WITH).values()) == [
+        0.22169792652130127,
+        0.20694105327129364,
+        0.32896995544433594,
+        0.2665732502937317,
+        1.3258541822433472,
+    ]
     assert (
         read_printout(NOTEBOOK_WITHOUT)["layers.3.0.weight"]
         == 0.00139885104727

@@ -6,6 +6,7 @@ import pytest
 
 from helpers import Build
 from shortcuts.printed import (
+    BOOK_SECTION_WITH,
     BOOK_SECTION_WITHOUT,
     NOTEBOOK_WITH,
     NOTEBOOK_WITHOUT,
@@ -25,16 +26,15 @@ def test_all_four_tables_are_there(book: Build) -> None:
         read_printout("\n".join(lines[i : i + 5]))
         for i in range(0, len(lines), 5)
     ]
-    printed = [*map(read_printout, (BOOK_SECTION_WITHOUT, NOTEBOOK_WITHOUT))]
-    # The run without shortcuts, its printed table; the run with them, its
-    # printed one.
-    assert len(tables) == 6
-    assert tables[0] == pytest.approx(printed[0], rel=1e-4)
-    assert tables[1] == pytest.approx(printed[1], rel=1e-4)
-    assert tables[2] == printed[0]
-    assert tables[3] == pytest.approx(read_printout(NOTEBOOK_WITH), rel=2e-3)
-    assert tables[4] == pytest.approx(read_printout(NOTEBOOK_WITH), rel=1e-4)
-    assert tables[5] == read_printout(NOTEBOOK_WITH)
+    printouts = [
+        BOOK_SECTION_WITHOUT,
+        NOTEBOOK_WITHOUT,
+        BOOK_SECTION_WITH,
+        NOTEBOOK_WITH,
+    ]
+    assert len(tables) == len(printouts)
+    for table, printout in zip(tables, printouts, strict=True):
+        assert table == pytest.approx(read_printout(printout), rel=1e-4)
 
 
 def test_figure_4_12_is_there_and_holds_the_numbers_of_the_run(
@@ -44,7 +44,7 @@ def test_figure_4_12_is_there_and_holds_the_numbers_of_the_run(
     (image,) = page.select("figure#fig-redrawn img")
     drawing = (book.html / str(image["src"])).read_text(encoding="utf-8")
     labels = re.findall(r"<!-- ([\d.]+) -->", drawing)
-    for table in (BOOK_SECTION_WITHOUT, NOTEBOOK_WITH):
+    for table in (BOOK_SECTION_WITHOUT, BOOK_SECTION_WITH):
         for mean in read_printout(table).values():
             assert any(
                 float(label) == pytest.approx(mean, rel=5e-3)
