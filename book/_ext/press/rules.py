@@ -22,6 +22,19 @@ OPTIONS = {"tags", "mystnb", "figure", "image"}
 HEADER = {"file_format", "kernelspec", "language_info", "source_map"}
 CELL_PARTS = {"cell_input", "cell_output"}
 NAMES_WITH_POINT = {"4.5", "4.12"}  # the listing and the figure
+TYPED = re.compile(r"\d*\.\d+|\de-?\d")
+NUMBER = (
+    r"(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|"
+    r"(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?|"
+    r"(?:m|b)illions?)"
+)
+IN_WORDS = re.compile(
+    rf"\b(?:{NUMBER}(?:-?fold| percent| orders of magnitude"
+    r"| times (?:as|more|less|the|[a-z]+er)\b)"
+    rf"|factor of (?:about |some )?(?:an? )?{NUMBER}"
+    rf"|one [a-z]+ in {NUMBER})\b",
+    re.IGNORECASE,
+)
 logger = logging.getLogger(__name__)
 
 
@@ -47,7 +60,7 @@ def check_pages(app: Sphinx, env: BuildEnvironment) -> None:
 
 
 def faults_of_text(page: nodes.document) -> Iterator[str]:
-    """Yield a complaint for static code, raw markup, typed decimals."""
+    """Yield a complaint for static code, raw markup, typed measurements."""
     blocks = [
         b for b in page.findall(nodes.literal_block) if "source" not in b
     ]
@@ -62,7 +75,9 @@ def faults_of_text(page: nodes.document) -> Iterator[str]:
             yield f"an image has no alt text: {image['uri']}"
     texts = [t for t in page.findall(nodes.Text) if not is_code_or_run(t)]
     for text in [*texts, *(image.get("alt", "") for image in images)]:
-        typed = {*re.findall(r"\d*\.\d+|\de-?\d", text)} - NAMES_WITH_POINT
+        text = " ".join(text.split())
+        typed = {*TYPED.findall(text), *IN_WORDS.findall(text)}
+        typed -= NAMES_WITH_POINT
         if typed:
             yield f"numbers are typed, not run, {sorted(typed)} in: {text}"
 
