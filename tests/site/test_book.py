@@ -135,7 +135,15 @@ def test_chapters_assert_what_they_claim(name: str) -> None:
 @each_chapter
 def test_chapters_close_as_the_others_do(name: str) -> None:
     headings = re.findall(r"^## (.*)$", source(name), re.M)
-    assert headings[-3:] == ["What you have seen", "Exercises", "Sources"]
+    assert headings[-4:] == [
+        "What you have seen",
+        "For a model of yours",
+        "Exercises",
+        "Sources",
+    ]
+    yours = source(name).split("## For a model of yours")[1].split("## ")[0]
+    assert yours.count("\n- ") == 3
+    assert source(name).count("**Guess first.**") >= 1
     exercises = source(name).split("## Exercises")[1].split("## Sources")[0]
     parts = "{exercise}", "{hint}", ":tags: [hide-cell]"
     (asked,) = {exercises.count(part) for part in parts}
