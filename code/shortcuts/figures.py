@@ -556,8 +556,9 @@ def draw_networks(*columns: Column) -> BookFigure:
     """Draw networks side by side, input below, gradients as bars.
 
     A layer is a box, a shortcut an arrow around it, drawn where ``bypassed``
-    says so and nowhere else. All bars share one logarithmic axis. A gradient
-    of zero or nan has no bar, but its label says what it is.
+    says so and nowhere else. Bars are blue in a network without shortcuts and
+    orange in one with them, and share one logarithmic axis. A gradient of zero
+    or nan has no bar, but its label says what it is.
 
     Raises:
         ValueError: if a column has not one gradient for each of its layers.
@@ -593,7 +594,7 @@ def draw_networks(*columns: Column) -> BookFigure:
             _draw_network(axes, column)
             if column.gradients:
                 bars = next(row)
-                _draw_bars(bars, column.gradients, values_of_all, number)
+                _draw_bars(bars, column, values_of_all, number)
     figure.motion = _one_layer_after_the_other(depth)
     return figure
 
@@ -631,7 +632,7 @@ def _draw_boxes(
     labels: Sequence[str],
     shortcuts: Mapping[int, int],  # above which box to below which box
 ) -> None:
-    ink, blue = COLOURS["ink"], COLOURS["blue"]
+    ink, orange = COLOURS["ink"], COLOURS["orange"]
     side = -1.25  # where shortcuts run; boxes reach from -1 to 1
 
     def arrow(
@@ -661,11 +662,11 @@ def _draw_boxes(
         if i in shortcuts:
             fork = shortcuts[i] - FORK
             way = [0, side, side], [fork, fork, i + SUM]
-            axes.plot(*way, color=blue, ls="-", lw=1.8)
-            arrow((side, i + SUM), (-0.12, i + SUM), color=blue, lw=1.8)
+            axes.plot(*way, color=orange, ls="-", lw=1.8)
+            arrow((side, i + SUM), (-0.12, i + SUM), color=orange, lw=1.8)
             axes.plot([0, 0], [end, i + SUM - RING], color=ink, ls="-", lw=1)
-            axes.plot(0, i + SUM, "o", ms=11, mfc="none", mec=blue)
-            axes.plot(0, i + SUM, "+", ms=8, mec=blue, mew=1.5)
+            axes.plot(0, i + SUM, "o", ms=11, mfc="none", mec=orange)
+            axes.plot(0, i + SUM, "+", ms=8, mec=orange, mew=1.5)
             end = i + SUM + RING
     last = len(labels) - 1
     arrow((0, end), (0, last + 0.74))
@@ -674,18 +675,17 @@ def _draw_boxes(
 
 def _draw_bars(
     axes: Axes,
-    gradients: Sequence[float],
+    column: Column,
     values: Sequence[float],
     number: int,  # of the network, which makes names of bars unique
 ) -> None:
     drawable = [value for value in values if 0 < value < math.inf] or [1.0]
     floor, ceiling = min(drawable) / 4, max(drawable) * 40
-    for i, gradient in enumerate(gradients):
+    colour = COLOURS["orange" if any(column.bypassed) else "blue"]
+    for i, gradient in enumerate(column.gradients):
         has_bar = 0 < gradient < math.inf
         if has_bar:
-            (bar,) = axes.barh(
-                i, gradient, height=0.42, color=COLOURS["orange"]
-            )
+            (bar,) = axes.barh(i, gradient, height=0.42, color=colour)
             bar.set_gid(f"bar-{i}-{number}")
         end = gradient if has_bar else floor
         label = f"{gradient:.3g}"

@@ -16,6 +16,7 @@ import pytest
 import torch
 from colorspacious import cspace_convert, deltaE
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.container import BarContainer
 from matplotlib.lines import Line2D
 from matplotlib.patches import StepPatch
@@ -93,6 +94,9 @@ def test_bars_and_labels_are_the_gradients() -> None:
     assert bars(right_bars) == [0.1, 0.25, 4.0]
     assert texts(left_bars) == ["0.01", "0.002", "0.3"]
     assert texts(right_bars) == ["0.1", "0.25", "4"]
+    for axes, colour in ((left_bars, "blue"), (right_bars, "orange")):
+        drawn = {to_hex(bar.get_facecolor()) for bar in axes.patches}
+        assert drawn == {COLOURS[colour]}
     assert left_bars.get_xscale() == "log"
     assert left_bars.get_xlim() == right_bars.get_xlim()
     assert left_bars.get_xlim()[0] < 0.002 < 4.0 < left_bars.get_xlim()[1]
