@@ -1,4 +1,4 @@
-"""What a wide network does on average, without drawing one.
+"""What a wide network does on average, without sampling one.
 
 In a wide network with random weights the numbers ``z`` of a layer are nearly
 normal with mean zero. Their variance at the next layer, and the factor by
