@@ -46,8 +46,8 @@ def cells_of(app: Sphinx, page: str) -> Iterator[Cell]:
     text = app.env.get_and_resolve_doctree(page, app.builder)
     section, sentence = nodes.section(), list[nodes.Node]()
     for node in text.findall(nodes.Element):
-        if isinstance(node, nodes.title):
-            section, sentence = node.parent, [nodes.Text(node.astext())]
+        if isinstance(node, nodes.section):
+            section, sentence = node, [nodes.Text(node[0].astext())]
         elif isinstance(node, nodes.paragraph) and not is_hint(node):
             sentence = last_sentence(node)
         elif node.get("nb_element") == "cell_code":

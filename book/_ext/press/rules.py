@@ -22,7 +22,7 @@ OPTIONS = {"tags", "mystnb", "figure", "image"}
 HEADER = {"file_format", "kernelspec", "language_info", "source_map"}
 CELL_PARTS = {"cell_input", "cell_output"}
 NAMES_WITH_POINT = {"4.5", "4.12"}  # the listing and the figure
-TYPED = re.compile(r"\d*\.\d+|\de-?\d")
+TYPED = re.compile(r"(?<![A-Z])\d*\.\d+|\de-?\d")
 NUMBER = (
     r"(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|"
     r"(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?|"
