@@ -414,8 +414,8 @@ def draw_ranges(
 
     Args:
         rows: for each name, a number of each network for every panel. The dot
-            is their median, whose value stands above it; the bar reaches from
-            the 5 % to the 95 % quantile.
+            is their median, whose value stands at the right; the bar reaches
+            from the 5 % to the 95 % quantile.
         titles: one for each panel.
         limits: the ends of all logarithmic axes, which have a line at 1. A
             median that lies outside, or is zero, is written at the edge.
@@ -454,14 +454,14 @@ def draw_ranges(
                     bar = [ends[0], ends[2]]
                     axes.plot(bar, [place] * 2, color=blue, ls="-", alpha=0.5)
                     axes.plot(ends[1], place, "o", color=blue, ms=4)
-                    axes.annotate(
-                        f"{ends[1]:.2g}".replace("e+0", "e"),
-                        (ends[1], place),
-                        (0, 2),
-                        textcoords="offset points",
-                        ha="center",
-                        va="bottom",
-                        fontsize=8,
+                    said = f"{ends[1]:.2g}".replace("e+0", "e")
+                    axes.text(
+                        limits[1],
+                        place,
+                        f"{said} ",
+                        ha="right",
+                        va="center",
+                        fontsize=9,
                     )
                     continue
                 said = f"{ends[1]:.0e}" if ends[1] else "exactly 0"

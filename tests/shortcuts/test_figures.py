@@ -480,7 +480,7 @@ def test_ranges_say_what_they_cannot_draw() -> None:
         "zero": [torch.zeros(3)],
     }
     (axes,) = draw_ranges(rows, titles=["a"], limits=(1e-3, 1e3)).axes
-    assert texts(axes) == ["2", " ◂ 1e-09", "1e+09 ▸ ", " ◂ exactly 0"]
+    assert texts(axes) == ["2 ", " ◂ 1e-09", "1e+09 ▸ ", " ◂ exactly 0"]
     assert [label.get_text() for label in axes.get_yticklabels()] == list(rows)
     dots = [line for line in axes.lines if line.get_marker() == "o"]
     assert [np.asarray(dot.get_xdata()).tolist() for dot in dots] == [[2.0]]
