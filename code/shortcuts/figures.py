@@ -110,13 +110,12 @@ class BookFigure(Figure):
         svg, png = io.BytesIO(), io.BytesIO()
         self.savefig(svg, format="svg")
         self.savefig(png, format="png", dpi=200)
-        style = (
-            f"<style>{self.motion}</style>\n</svg>"
-            if self.motion
-            else "</svg>"
-        )
+        drawing = svg.getvalue().decode()
+        if self.motion:
+            style = f"<style>{self.motion}</style>\n</svg>"
+            drawing = drawing.replace("</svg>", style)
         return {
-            "image/svg+xml": svg.getvalue().decode().replace("</svg>", style),
+            "image/svg+xml": drawing,
             "image/png": base64.b64encode(png.getvalue()).decode(),
         }
 
