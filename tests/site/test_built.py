@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from bs4 import Tag
 
-from helpers import CHAPTERS, ROOT, Build, cells, text_of
+from helpers import CHAPTERS, ROOT, Build, cells, each_chapter, text_of
 from press.facts import NO_DATE
 from press.project import date_of_sources
 from press.times import shares as shares_of_pages
@@ -65,6 +65,34 @@ def test_claims_link_to_their_sections(book: Build) -> None:
     assert {page for page, _ in links} == {*CHAPTERS}
     for page, anchor in links:
         assert f'id="{anchor}"' in book.page(page)
+
+
+@each_chapter
+def test_checks_are_folded_with_what_was_measured(
+    book: Build, name: str
+) -> None:
+    folded = [cell for cell in cells(name) if "[checks]" in cell["short"]]
+    folds = book.soup(name).select("details.checks")
+    table = book.soup("built")
+    assert len(folds) == len(folded)
+    for fold, cell in zip(folds, folded, strict=True):
+        (code,) = fold.select(".cell_input pre")
+        assert code.get_text() == cell["code"]
+        claims = [
+            [text_of(field) for field in row.select("td")]
+            for row in fold.select("tbody tr")
+        ]
+        claimed = re.findall(r"\bassert ", cell["code"])
+        (summary,) = fold.select("summary")
+        said = f"{len(claims)} claim{'s' * (len(claims) > 1)} checked"
+        assert text_of(summary) == said
+        assert len(claims) == len(claimed)
+        assert all(re.search(r"\d", measured) for _, measured in claims)
+        # It leads to its row of the table of all claims, and that leads back.
+        (link,) = fold.select("a[href*='built.html']")
+        (row,) = table.select(f"tr#{str(link['href']).split('#')[1]}")
+        assert row.select_one("code").get_text() == claims[0][0]
+        assert row.a["href"] == f"{name}.html#{fold['id']}"
 
 
 # Facts

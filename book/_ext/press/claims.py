@@ -1,4 +1,8 @@
-"""One table of every claim that the book asserts, and how it came out."""
+"""Every claim that the book asserts, and how it came out.
+
+One table holds them all. On its page, a cell that only holds thresholds is
+folded under a tick, which opens to the code and to what was measured.
+"""
 
 import json
 import re
@@ -9,10 +13,13 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from press.folds import fold
 from press.kernels import claims_of
 from press.project import chapters
-from press.tables import entry, table_of_rows
+from press.tables import entry, table, table_of_rows
 
+PLACE = "built"  # the page that has the table
+TAG = "checks"  # of a cell that only holds thresholds
 SENTENCE = re.compile(r"(?<=[.?!:])\s+(?=[A-Z(])")
 
 
@@ -34,15 +41,24 @@ class Cell(NamedTuple):
 
     section: nodes.section
     sentence: list[nodes.Node]
+    node: nodes.container
     claims: list[dict[str, Any]]
+
+
+def noted_on(app: Sphinx, page: str) -> list[dict[str, Any]]:
+    """Return the claims of a page, of which one without cells has none."""
+    file = claims_of(app, page)
+    if not file.exists():
+        return []
+    found: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    return found
 
 
 def cells_of(app: Sphinx, page: str) -> Iterator[Cell]:
     """Yield the cells of a page that claim something, in their order."""
-    file = claims_of(app, page)
-    if not file.exists():  # the page has no cells
+    noted = noted_on(app, page)
+    if not noted:
         return
-    noted = json.loads(file.read_text(encoding="utf-8"))
     text = app.env.get_and_resolve_doctree(page, app.builder)
     section, sentence = nodes.section(), list[nodes.Node]()
     for node in text.findall(nodes.Element):
@@ -53,7 +69,7 @@ def cells_of(app: Sphinx, page: str) -> Iterator[Cell]:
         elif node.get("nb_element") == "cell_code":
             claims = [c for c in noted if c["cell"] == node["exec_count"]]
             if claims:
-                yield Cell(section, sentence, claims)
+                yield Cell(section, sentence, node, claims)
 
 
 def is_hint(node: nodes.Node) -> bool:
@@ -82,11 +98,13 @@ def rows_of(app: Sphinx, here: str) -> Iterator[nodes.row]:
     for number, page in chapters(app.env):
         for cell in cells_of(app, page):
             uri = app.builder.get_relative_uri(here, page)
+            is_folded = is_check(cell.node)
+            part = anchor(cell.node) if is_folded else cell.section["ids"][0]
             link = nodes.reference(
                 "",
                 f"{number}. {cell.section[0].astext()}",
                 internal=True,
-                refuri=f"{uri}#{cell.section['ids'][0]}",
+                refuri=f"{uri}#{part}",
             )
             head = [entry(link), entry(cell.sentence)]
             for part in head:
@@ -94,7 +112,10 @@ def rows_of(app: Sphinx, here: str) -> Iterator[nodes.row]:
             for claim in cell.claims:
                 code = nodes.literal("", claim["claim"])
                 value = nodes.literal("", measured(claim["values"]))
-                yield nodes.row("", *head, entry(code), entry(value))
+                row = nodes.row("", *head, entry(code), entry(value))
+                if head and is_folded:
+                    row["ids"] = [f"{page}-{anchor(cell.node)}"]
+                yield row
                 head = []
 
 
@@ -105,6 +126,48 @@ def fill(app: Sphinx, page: nodes.document, name: str) -> None:
         whole = table_of_rows(head, rows_of(app, name))
         whole["classes"].append("claims")
         place.replace_self(whole)
+
+
+def is_check(cell: nodes.Element) -> bool:
+    """Say whether a cell is to be folded under a tick."""
+    return TAG in cell.get("cell_metadata", {}).get("tags", ())
+
+
+def anchor(cell: nodes.Element) -> str:
+    """Return the name of a folded cell's place on its page."""
+    return f"checks-{cell['exec_count']}"
+
+
+def fold_checks(app: Sphinx, text: nodes.document, name: str) -> None:
+    """Fold the cells of a page that only hold thresholds, with a tick."""
+    noted = noted_on(app, name)
+    is_in_table = any(page == name for _, page in chapters(app.env))
+    for cell in list(text.findall(nodes.container)):
+        if not is_check(cell):
+            continue
+        claims = [c for c in noted if c["cell"] == cell["exec_count"]]
+        said = "1 claim" if len(claims) == 1 else f"{len(claims)} claims"
+        rows = [
+            (nodes.literal("", c["claim"]), measured(c["values"]))
+            for c in claims
+        ]
+        found = fold(
+            f"{said} checked",
+            cell.deepcopy(),
+            table(("asserted", "measured"), rows),
+            kind=TAG,
+        )
+        found["ids"] = [anchor(cell)]
+        if is_in_table:
+            uri = app.builder.get_relative_uri(name, PLACE)
+            link = nodes.reference(
+                "",
+                "In the table of all claims",
+                internal=True,
+                refuri=f"{uri}#{name}-{anchor(cell)}",
+            )
+            found += nodes.paragraph("", "", link)
+        cell.replace_self(found)
 
 
 def measured(values: dict[str, dict[str, Any]]) -> str:

@@ -112,6 +112,8 @@ def prose_of(app: Any, page: str) -> Iterator[tuple[int | None, str]]:
     for fold in list(text.findall(HideCodeCellNode)):
         if "whole-listing" in fold["classes"]:
             fold.parent.remove(fold)
+        if "checks" in fold["classes"]:  # a notebook shows the cell itself
+            fold.replace_self(fold[0])
     for node in list(text.findall(nodes.container)):
         if node.get("nb_element") == "cell_code":
             place = nodes.paragraph("", f"CELL{node['cell_index']}END")

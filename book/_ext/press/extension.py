@@ -77,6 +77,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # Writing
     app.add_config_value("editions", "", "html", (str,))
     app.connect("doctree-resolved", exercises.fill)
+    app.connect("doctree-resolved", claims.fold_checks)
     app.connect("doctree-resolved", claims.fill)
     app.connect("doctree-resolved", times.fill)
     app.connect("doctree-resolved", downloads.unlink)

@@ -1,7 +1,7 @@
-"""Folds of a page: hints, solutions and whole listings.
+"""Folds of a page: hints, solutions, checks and whole listings.
 
-On the site a click opens them. Paper and e-readers take no clicks: there hints
-and solutions are open, and whole listings, which repeat a chapter, left out.
+On the site a click opens them. Paper and e-readers take no clicks: there all
+are open, but for whole listings, which repeat a chapter and are left out.
 """
 
 from docutils import nodes
@@ -32,7 +32,7 @@ def visit_fold(self: HTML5Translator, node: nodes.Element) -> None:
     kinds = " ".join(["fold", *node["classes"]])
     title = self.encode(node["prompt_show"])
     if self.builder.name == "html":
-        self.body.append(f'<details class="{kinds}">')
+        self.body.append(self.starttag(node, "details", "", CLASS=kinds))
         self.body.append(f"<summary>{title}</summary>\n")
     elif "whole-listing" in node["classes"]:
         raise nodes.SkipNode

@@ -4,6 +4,7 @@ MyST-NB looks only at what a page shows, and forgives a cell whose tags or
 whose page ask for it. So the notebooks that have run are looked at here.
 """
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from sphinx.util import logging
 
 from press.project import executed
 
-TAGS = {"hide-cell", "remove-cell"}  # what a cell may ask for, and a page
+TAGS = {"hide-cell", "remove-cell", "checks"}  # of cells, and of a page
 OPTIONS = {"tags", "mystnb", "figure", "image"}
 HEADER = {"file_format", "kernelspec", "language_info", "source_map"}
 CELL_PARTS = {"cell_input", "cell_output"}
@@ -120,9 +121,12 @@ def faults_of_cell(cell: Any) -> Iterator[str]:
     if cell.execution_count is None:
         yield "no run"
     try:
-        compile(cell.source, "", "exec")
+        code = ast.parse(cell.source)
     except SyntaxError:
         yield "code that only a notebook runs"
+    else:
+        if "checks" in cell.metadata.get("tags", ()):
+            yield from faults_of_checks(code, cell.outputs)
     for output in cell.outputs:
         if output.output_type == "error":
             yield f"the error {output.ename}: {output.evalue}"
@@ -131,3 +135,45 @@ def faults_of_cell(cell: Any) -> Iterator[str]:
     drawn = any("image/svg+xml" in o.get("data", ()) for o in cell.outputs)
     if drawn != ("mystnb" in cell.metadata):
         yield "a figure but no caption" if drawn else "a caption but no figure"
+
+
+def faults_of_checks(code: ast.Module, outputs: list[Any]) -> Iterator[str]:
+    """Yield a complaint for what a fold of checks would hide from readers.
+
+    Only thresholds may be folded: comparisons of size with a number, and what
+    is computed for them. An equality, a shape, an order of measured values
+    teaches, and stays.
+    """
+    if outputs:
+        yield "an output that its fold hides"
+    parts = [p for p in ast.walk(code) if isinstance(p, ast.stmt)]
+    for part in parts:
+        if not isinstance(part, ast.Assert | ast.Assign | ast.For):
+            yield f"more than assertions in its fold: {ast.unparse(part)}"
+        elif isinstance(part, ast.Assert) and not is_threshold(part.test):
+            yield f"no threshold, but in a fold: {ast.unparse(part)}"
+
+
+def is_threshold(test: ast.expr) -> bool:
+    """Say whether a condition compares sizes with a number."""
+    if isinstance(test, ast.BoolOp):
+        return all(map(is_threshold, test.values))
+    sizes = ast.Lt, ast.LtE, ast.Gt, ast.GtE
+    return any(
+        isinstance(part, ast.Compare)
+        and all(isinstance(op, sizes) for op in part.ops)
+        and any(map(has_number, [part.left, *part.comparators]))
+        for part in ast.walk(test)
+    )
+
+
+def has_number(part: ast.expr) -> bool:
+    """Say whether a side of a comparison is, or is scaled by, a number."""
+    match part:
+        case ast.Constant():
+            return True
+        case ast.UnaryOp():
+            return has_number(part.operand)
+        case ast.BinOp():
+            return has_number(part.left) or has_number(part.right)
+    return False
