@@ -130,6 +130,23 @@ def test_the_script_of_icons_holds_what_is_used_and_little_more(
     assert "wheelchair" not in kept
 
 
+@pytest.mark.parametrize(
+    ("font", "parts"),
+    [("dejavu-sans-mono", "pre, code"), ("stix-two-math", "math")],
+)
+def test_fonts_have_every_character(
+    book: Build, font: str, parts: str
+) -> None:
+    file = book.html / "_static" / "fonts" / f"{font}.woff2"
+    text = "".join(
+        part.get_text()
+        for name in PAGES
+        for part in book.soup(name).select(parts)
+    )
+    needed = {ord(char) for char in text if not char.isspace()}
+    assert not needed - TTFont(file).getBestCmap().keys()
+
+
 def test_the_theme_is_not_copied() -> None:
     templates = [*(ROOT / "book" / "_templates").iterdir()]
     assert sum(len(Path(t).read_text("utf-8")) for t in templates) < 2_000
