@@ -727,7 +727,7 @@ def draw_blocks(blocks: Mapping[str, Sequence[str]]) -> BookFigure:
     height = max(len(parts) for parts in blocks.values()) - 1
     with _book_style():
         figure = BookFigure(figsize=(WIDTH, 1.3 + 0.62 * height))
-        row = figure.subplots(1, len(blocks), squeeze=False, sharey=True)[0]
+        row = figure.subplots(1, len(blocks), squeeze=False)[0]
         for axes, (title, parts) in zip(row, blocks.items(), strict=True):
             axes.set_ylim(-1.0, height)
             labels = [part for part in parts if part != "+"]
