@@ -13,14 +13,14 @@ from press.times import shares as shares_of_pages
 
 
 def rows(page: Tag, heading: str) -> list[list[str]]:
-    """Return the fields of the table below a heading."""
+    """Return the fields of all tables below a heading."""
     titles = page.select("article h1, article h2")
     (title,) = [t for t in titles if text_of(t).startswith(heading)]
-    table = title.find_next("table")
-    assert isinstance(table, Tag)
+    section = title.find_parent("section")
+    assert isinstance(section, Tag)
     return [
         [text_of(field) for field in row.select("td")]
-        for row in table.select("tbody tr")
+        for row in section.select("tbody tr")
     ]
 
 

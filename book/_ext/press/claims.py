@@ -93,39 +93,46 @@ def last_sentence(paragraph: nodes.paragraph) -> list[nodes.Node]:
     return found[::-1]
 
 
-def rows_of(app: Sphinx, here: str) -> Iterator[nodes.row]:
-    """Yield the rows of the table."""
-    for number, page in chapters(app.env):
-        for cell in cells_of(app, page):
-            uri = app.builder.get_relative_uri(here, page)
-            is_folded = is_check(cell.node)
-            part = anchor(cell.node) if is_folded else cell.section["ids"][0]
-            link = nodes.reference(
-                "",
-                f"{number}. {cell.section[0].astext()}",
-                internal=True,
-                refuri=f"{uri}#{part}",
-            )
-            head = [entry(link), entry(cell.sentence)]
-            for part in head:
-                part["morerows"] = len(cell.claims) - 1
-            for claim in cell.claims:
-                code = nodes.literal("", claim["claim"])
-                value = nodes.literal("", measured(claim["values"]))
-                row = nodes.row("", *head, entry(code), entry(value))
-                if head and is_folded:
-                    row["ids"] = [f"{page}-{anchor(cell.node)}"]
-                yield row
-                head = []
+def rows_of(app: Sphinx, here: str, number: int, page: str) -> list[nodes.row]:
+    """Return the rows of a chapter, in the table on the page ``here``."""
+    rows: list[nodes.row] = []
+    uri = app.builder.get_relative_uri(here, page)
+    for cell in cells_of(app, page):
+        is_folded = is_check(cell.node)
+        part = anchor(cell.node) if is_folded else cell.section["ids"][0]
+        link = nodes.reference(
+            "",
+            f"{number}. {cell.section[0].astext()}",
+            internal=True,
+            refuri=f"{uri}#{part}",
+        )
+        head = [entry(link), entry(cell.sentence)]
+        for field in head:
+            field["morerows"] = len(cell.claims) - 1
+        for claim in cell.claims:
+            code = nodes.literal("", claim["claim"])
+            value = nodes.literal("", measured(claim["values"]))
+            row = nodes.row("", *head, entry(code), entry(value))
+            if head and is_folded:
+                row["ids"] = [f"{page}-{anchor(cell.node)}"]
+            rows.append(row)
+            head = []
+    return rows
 
 
 def fill(app: Sphinx, page: nodes.document, name: str) -> None:
-    """Write the table where its place is."""
+    """Write the claims where their place is, a fold for each chapter."""
+    head = "section", "what the text says", "what is asserted", "measured"
     for place in list(page.findall(claim_table)):
-        head = "section", "what the text says", "what is asserted", "measured"
-        whole = table_of_rows(head, rows_of(app, name))
-        whole["classes"].append("claims")
-        place.replace_self(whole)
+        folds = []
+        for number, chapter in chapters(app.env):
+            rows = rows_of(app, name, number, chapter)
+            whole = table_of_rows(head, rows)
+            whole["classes"].append("claims")
+            title = app.env.titles[chapter].astext()
+            said = f"{number}. {title} {len(rows)} claims"
+            folds.append(fold(said, whole, kind="chapter"))
+        place.replace_self(folds)
 
 
 def is_check(cell: nodes.Element) -> bool:
