@@ -158,9 +158,8 @@ def test_blocks_without_a_place_for_one_shortcut(parts: list[str]) -> None:
     )
     with pytest.raises(ValueError, match=words):
         draw_blocks({"x": parts})
-    with pytest.raises(
-        ValueError, match="^expected at least one block, got none$"
-    ):
+    none = r"^expected at least one block, got none$"
+    with pytest.raises(ValueError, match=none):
         draw_blocks({})
 
 
