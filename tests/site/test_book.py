@@ -105,6 +105,10 @@ def test_cells_are_short_and_skip_nothing(name: str) -> None:
     for cell in cells(name):
         code = cell["code"].rstrip()
         options = yaml.safe_load(cell["yaml"] or "") or {"mystnb": {}}
+        if name == "index":  # its figure comes before its code
+            options.pop("tags", None)
+            for word in ("show", "hide"):
+                options["mystnb"].pop(f"code_prompt_{word}", None)
         assert options.keys() == {"mystnb"}, cell[0]
         assert options["mystnb"].keys() <= {"figure", "image"}, cell[0]
         assert cell["short"] in (
