@@ -205,7 +205,8 @@ def test_search_finds_a_word_of_each_chapter(
     found = page.locator(f"#search-results li:has(a[href*='{name}.html'])")
     # It shows a sentence of the page with the word in it, not its furniture.
     context = " ".join(found.first.locator(".context").inner_text().split())
-    assert word_of(name) in context.lower()
+    stem = word_of(name)[:4]  # the search finds other forms of a word, too
+    assert stem in context.lower()
     assert not re.search("Contents|Light|Dark|import ", context)
     page.close()
 

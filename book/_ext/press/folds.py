@@ -37,7 +37,7 @@ def visit_fold(self: HTML5Translator, node: nodes.Element) -> None:
     elif "whole-listing" in node["classes"]:
         raise nodes.SkipNode
     else:
-        self.body.append(f'<div class="{kinds}">')
+        self.body.append(self.starttag(node, "div", "", CLASS=kinds))
         self.body.append(f'<p class="fold-title">{title}</p>\n')
 
 
