@@ -455,6 +455,8 @@ def test_two_builds_of_the_book_are_the_same(
     book: Build, tmp_path: Path
 ) -> None:
     elsewhere = ELSEWHERE | {"BUILD": str(tmp_path / "out put")}
+    if any((book.html / "downloads").glob("*.pdf")):  # which leaves words
+        book = made(SmallBook(ROOT), BUILD=str(tmp_path / "html alone"))
     first = html_of(book)
     second = html_of(made(SmallBook(ROOT), **elsewhere))
     assert first.keys() == second.keys()
