@@ -13,13 +13,12 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from press.folds import fold
+from press.folds import CHECKS, fold
 from press.kernels import claims_of
 from press.project import chapters
 from press.tables import entry, table, table_of_rows
 
 PLACE = "built"  # the page that has the table
-TAG = "checks"  # of a cell that only holds thresholds
 SENTENCE = re.compile(r"(?<=[.?!:])\s+(?=[A-Z(])")
 
 
@@ -96,17 +95,14 @@ def last_sentence(paragraph: nodes.paragraph) -> list[nodes.Node]:
 def rows_of(app: Sphinx, here: str, number: int, page: str) -> list[nodes.row]:
     """Return the rows of a chapter, in the table on the page ``here``."""
     rows: list[nodes.row] = []
-    uri = app.builder.get_relative_uri(here, page)
     for cell in cells_of(app, page):
         is_folded = is_check(cell.node)
         part = anchor(cell.node) if is_folded else cell.section["ids"][0]
-        link = nodes.reference(
-            "",
-            f"{number}. {cell.section[0].astext()}",
-            internal=True,
-            refuri=f"{uri}#{part}",
-        )
-        head = [entry(link), entry(cell.sentence)]
+        words = f"{number}. {cell.section[0].astext()}"
+        head = [
+            entry(link(app, here, page, part, words)),
+            entry(cell.sentence),
+        ]
         for field in head:
             field["morerows"] = len(cell.claims) - 1
         for claim in cell.claims:
@@ -135,9 +131,17 @@ def fill(app: Sphinx, page: nodes.document, name: str) -> None:
         place.replace_self(folds)
 
 
+def link(
+    app: Sphinx, here: str, page: str, part: str, words: str
+) -> nodes.reference:
+    """Return a link from the page ``here`` to a part of another page."""
+    uri = app.builder.get_relative_uri(here, page)
+    return nodes.reference("", words, internal=True, refuri=f"{uri}#{part}")
+
+
 def is_check(cell: nodes.Element) -> bool:
     """Say whether a cell is to be folded under a tick."""
-    return TAG in cell.get("cell_metadata", {}).get("tags", ())
+    return CHECKS in cell.get("cell_metadata", {}).get("tags", ())
 
 
 def anchor(cell: nodes.Element) -> str:
@@ -162,18 +166,15 @@ def fold_checks(app: Sphinx, text: nodes.document, name: str) -> None:
             f"{said} checked",
             cell.deepcopy(),
             table(("asserted", "measured"), rows),
-            kind=TAG,
+            kind=CHECKS,
         )
         found["ids"] = [anchor(cell)]
         if is_in_table:
-            uri = app.builder.get_relative_uri(name, PLACE)
-            link = nodes.reference(
-                "",
-                "In the table of all claims",
-                internal=True,
-                refuri=f"{uri}#{name}-{anchor(cell)}",
+            row = f"{name}-{anchor(cell)}"
+            words = "In the table of all claims"
+            found += nodes.paragraph(
+                "", "", link(app, name, PLACE, row, words)
             )
-            found += nodes.paragraph("", "", link)
         cell.replace_self(found)
 
 

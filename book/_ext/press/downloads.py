@@ -27,6 +27,7 @@ from sphinx_markdown_builder.contexts import WrappedContext
 from sphinx_markdown_builder.translator import MarkdownTranslator
 
 from press import archive
+from press.folds import CHECKS
 from press.project import NAME, chapters, executed
 
 FOLDER = "downloads"
@@ -112,7 +113,7 @@ def prose_of(app: Any, page: str) -> Iterator[tuple[int | None, str]]:
     for fold in list(text.findall(HideCodeCellNode)):
         if "whole-listing" in fold["classes"]:
             fold.parent.remove(fold)
-        if "checks" in fold["classes"]:  # a notebook shows the cell itself
+        if CHECKS in fold["classes"]:  # a notebook shows the cell itself
             fold.replace_self(fold[0])
     for node in list(text.findall(nodes.container)):
         if node.get("nb_element") == "cell_code":

@@ -10,6 +10,9 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
 
 
+CHECKS = "checks"  # of a cell that only holds thresholds: its tag, its fold
+
+
 def fold(title: str, *content: nodes.Node, kind: str) -> nodes.Element:
     """Return content that is folded, as MyST-NB folds a solution."""
     found: nodes.Element = HideCodeCellNode("", *content, prompt_show=title)

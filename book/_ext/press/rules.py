@@ -16,9 +16,10 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
+from press.folds import CHECKS
 from press.project import executed
 
-TAGS = {"hide-cell", "remove-cell", "checks"}  # of cells, and of a page
+TAGS = {"hide-cell", "remove-cell", CHECKS}  # of cells, and of a page
 OPTIONS = {"tags", "mystnb", "figure", "image"}
 # The landing page shows its figure first, and folds the code behind it.
 ALSO_ON_LANDING_PAGE = {"hide-input", "code_prompt_show", "code_prompt_hide"}
@@ -128,7 +129,7 @@ def faults_of_cell(cell: Any, also: set[str]) -> Iterator[str]:
     except SyntaxError:
         yield "code that only a notebook runs"
     else:
-        if "checks" in cell.metadata.get("tags", ()):
+        if CHECKS in cell.metadata.get("tags", ()):
             yield from faults_of_checks(code, cell.outputs)
     for output in cell.outputs:
         if output.output_type == "error":
