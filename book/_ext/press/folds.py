@@ -9,7 +9,6 @@ from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
 
-
 CHECKS = "checks"  # of a cell that only holds thresholds: its tag, its fold
 
 
