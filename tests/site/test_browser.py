@@ -207,8 +207,9 @@ def test_search_finds_a_word_of_each_chapter(
     # It shows a sentence of the page with the word in it, not its furniture.
     context = " ".join(found.first.locator(".context").inner_text().split())
     # The search finds other forms of a word, too.
-    stem = SearchEnglish({}).stem(word_of(name))
-    assert re.search(rf"\b{stem}", context.lower())
+    stem = SearchEnglish({}).stem
+    words = re.findall(r"[a-z]+", context.lower())
+    assert stem(word_of(name)) in map(stem, words)
     assert not re.search("Contents|Light|Dark|import ", context)
     page.close()
 
