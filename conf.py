@@ -66,7 +66,7 @@ nb_mime_priority_overrides = [
     ("paper", "text/markdown", 2),
     ("paper", "text/plain", 3),
 ]
-nb_code_prompt_show = "Solution"  # what MyST-NB folds, but for one figure
+nb_code_prompt_show = "Solution"  # what MyST-NB folds, but for drawings
 nb_code_prompt_hide = "Solution"
 
 # The pages

@@ -15,6 +15,7 @@ from helpers import (
     each_chapter,
     each_page,
     source,
+    text_of,
 )
 
 # The build
@@ -105,10 +106,6 @@ def test_cells_are_short_and_skip_nothing(name: str) -> None:
     for cell in cells(name):
         code = cell["code"].rstrip()
         options = yaml.safe_load(cell["yaml"] or "") or {"mystnb": {}}
-        if name == "index":  # its figure comes before its code
-            options.pop("tags", None)
-            for word in ("show", "hide"):
-                options["mystnb"].pop(f"code_prompt_{word}", None)
         assert options.keys() == {"mystnb"}, cell[0]
         assert options["mystnb"].keys() <= {"figure", "image"}, cell[0]
         assert cell["short"] in (
@@ -122,6 +119,22 @@ def test_cells_are_short_and_skip_nothing(name: str) -> None:
         if "remove-cell" in cell["short"]:  # it carries numbers to the prose
             words = set(re.findall(r"^\w+", code, re.M))
             assert words <= {"from", "glue", "first"}
+
+
+@pytest.mark.parametrize("name", ["index", *CHAPTERS])
+def test_the_code_of_a_figure_is_folded(book: Build, name: str) -> None:
+    page = book.soup(name)
+    drawn = [cell for cell in page.select("div.cell") if cell.find("figure")]
+    assert len(drawn) == sum(
+        "figure:" in (cell["yaml"] or "") for cell in cells(name)
+    )
+    for cell in drawn:
+        if cell.find_parent("details"):
+            continue  # with a solution
+        summary, code = cell.select("summary, pre")[:2]
+        assert text_of(summary) == "The code of this figure"
+        assert summary.parent in code.parents
+        assert not cell.select("details figure")
 
 
 @each_chapter

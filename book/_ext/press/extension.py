@@ -71,6 +71,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-before-read-docs", times.balance)
     app.connect("source-read", kernels.name_claims)
     app.connect("doctree-read", whole_listing.fill)
+    app.connect("doctree-read", folds.hide_drawings)
     app.connect("autodoc-process-docstring", references.drop_aliases)
     app.connect("env-updated", rules.check_pages)
 

@@ -1,4 +1,4 @@
-"""Folds of a page: hints, solutions, checks and whole listings.
+"""Folds of a page: hints, solutions, checks, drawings and whole listings.
 
 On the site a click opens them. Paper and e-readers take no clicks: there all
 are open, but for whole listings, which repeat a chapter and are left out.
@@ -6,6 +6,7 @@ are open, but for whole listings, which repeat a chapter and are left out.
 
 from docutils import nodes
 from myst_nb.sphinx_ import HideCodeCellNode
+from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
 
@@ -27,6 +28,21 @@ class Hint(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the fold."""
         return [fold("Hint", *self.parse_content_to_nodes(), kind="hint")]
+
+
+def hide_drawings(_: Sphinx, page: nodes.document) -> None:
+    """Let MyST-NB fold the code of each cell that draws a figure."""
+    for figure in page.findall(nodes.figure):
+        cell = figure.parent.parent
+        if cell.get("nb_element") == "cell_code" and "hide_mode" not in cell:
+            title = "The code of this figure"
+            cell.update_all_atts(
+                {
+                    "hide_mode": "input",
+                    "prompt_show": title,
+                    "prompt_hide": title,
+                }
+            )
 
 
 def visit_fold(self: HTML5Translator, node: nodes.Element) -> None:

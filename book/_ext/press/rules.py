@@ -21,8 +21,6 @@ from press.project import executed
 
 TAGS = {"hide-cell", "remove-cell", CHECKS}  # of cells, and of a page
 OPTIONS = {"tags", "mystnb", "figure", "image"}
-# The landing page shows its figure first, and folds the code behind it.
-ALSO_ON_LANDING_PAGE = {"hide-input", "code_prompt_show", "code_prompt_hide"}
 HEADER = {"file_format", "kernelspec", "language_info", "source_map"}
 CELL_PARTS = {"cell_input", "cell_output"}
 NAMES_WITH_POINT = {"4.5", "4.12"}  # the listing and the figure
@@ -57,9 +55,8 @@ def check_pages(app: Sphinx, env: BuildEnvironment) -> None:
         source = Path(env.doc2path(page)).read_text(encoding="utf-8")
         if source.count("{code-cell}") != len(cells):
             logger.warning("not every code-cell is a cell", location=page)
-        also = ALSO_ON_LANDING_PAGE if page == env.config.root_doc else set()
         for cell in cells:
-            for fault in faults_of_cell(cell, also):
+            for fault in faults_of_cell(cell):
                 message = "a cell has %s\nThe cell:\n%s"
                 logger.warning(message, fault, cell.source, location=page)
 
@@ -115,12 +112,12 @@ def is_of_docstring(node: nodes.Node | None) -> bool:
     return False
 
 
-def faults_of_cell(cell: Any, also: set[str]) -> Iterator[str]:
+def faults_of_cell(cell: Any) -> Iterator[str]:
     """Yield a complaint for unknown tags, errors, words on stderr."""
-    for tag in sorted({*cell.metadata.get("tags", ())} - TAGS - also):
+    for tag in sorted({*cell.metadata.get("tags", ())} - TAGS):
         yield f"the unknown tag {tag!r}"
     options = {*cell.metadata, *cell.metadata.get("mystnb", ())}
-    for option in sorted(options - OPTIONS - also):
+    for option in sorted(options - OPTIONS):
         yield f"the unknown option {option!r}"
     if cell.execution_count is None:
         yield "no run"
