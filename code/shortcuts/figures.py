@@ -10,7 +10,7 @@ dark page can turn their lightness round.
 import base64
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from itertools import pairwise
 from types import MappingProxyType
@@ -24,11 +24,11 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 from torch import Tensor
 
 from shortcuts._checks import check_finite
-from shortcuts.statistics import quantiles
+from shortcuts.statistics import Proportion, quantiles
 
 # From Okabe and Ito's colours, which colour-blind readers can tell apart; the
 # purple is made darker.
@@ -408,6 +408,7 @@ def draw_ranges(
     *,
     titles: Sequence[str],
     limits: tuple[float, float],
+    grey: Collection[str] = (),
 ) -> BookFigure:
     """Draw a dot and a bar for each row, in panels side by side.
 
@@ -418,6 +419,7 @@ def draw_ranges(
         titles: one for each panel.
         limits: the ends of all logarithmic axes, which have a line at 1. A
             median that lies outside, or is zero, is written at the edge.
+        grey: the rows that the others are compared with.
 
     Raises:
         ValueError: if a number is infinite or nan, or a row has not one sample
@@ -431,7 +433,6 @@ def draw_ranges(
         >>> figure.axes[0].lines[-1].get_xdata().tolist()  # the dot
         [2.0]
     """
-    blue = COLOURS["blue"]
     for name, samples in rows.items():
         if len(samples) != len(titles):
             raise ValueError(
@@ -442,40 +443,70 @@ def draw_ranges(
         figure = BookFigure(figsize=(WIDTH, 1.0 + 0.34 * len(rows)))
         grid = figure.subplots(1, len(titles), squeeze=False, sharey=True)
         for i, (axes, title) in enumerate(zip(grid[0], titles, strict=True)):
-            axes.set(
-                xscale="log", xlim=limits, xticks=[limits[0], 1, limits[1]]
-            )
+            axes.set(xscale="log", xlim=limits)
+            axes.xaxis.set_major_locator(LogLocator(numticks=5))
+            axes.minorticks_off()
             axes.set_title(title, fontsize=10)
             axes.axvline(1, color=COLOURS["grey"], lw=1)
-            for place, samples in enumerate(rows.values()):
-                ends = quantiles(samples[i], (0.05, 0.5, 0.95)).tolist()
-                if limits[0] <= ends[1] <= limits[1]:
-                    bar = [ends[0], ends[2]]
-                    axes.plot(bar, [place] * 2, color=blue, ls="-", alpha=0.5)
-                    axes.plot(ends[1], place, "o", color=blue, ms=4)
-                    said = f"{ends[1]:.2g}".replace("e+0", "e")
-                    axes.text(
-                        limits[1],
-                        place,
-                        f"{said} ",
-                        ha="right",
-                        va="center",
-                        fontsize=9,
-                    )
-                    continue
-                said = f"{ends[1]:.0e}" if ends[1] else "exactly 0"
-                above = ends[1] > limits[1]
-                axes.text(
-                    limits[above],
-                    place,
-                    f"{said} ▸ " if above else f" ◂ {said}",
-                    ha="right" if above else "left",
-                    va="center",
-                    fontsize=9,
-                )
-        grid[0, 0].set_yticks(range(len(rows)), list(rows))
-        grid[0, 0].set_ylim(len(rows) - 0.5, -0.5)
+            for place, (name, samples) in enumerate(rows.items()):
+                colour = COLOURS["grey" if name in grey else "blue"]
+                low, middle, high = quantiles(
+                    samples[i], (0.05, 0.5, 0.95)
+                ).tolist()
+                side = "right"
+                if limits[0] <= middle <= limits[1]:
+                    _draw_range(axes, place, (low, middle, high), colour)
+                    said = f"{middle:.2g} ".replace("e+0", "e")
+                elif middle > limits[1]:
+                    said = f"{middle:.0e} ▸ "
+                else:
+                    said = f" ◂ {middle:.0e}" if middle else " ◂ exactly 0"
+                    side = "left"
+                end = limits[side == "right"]
+                style: dict[str, Any] = {"va": "center", "fontsize": 9}
+                axes.text(end, place, said, ha=side, **style)
+        _name_rows(grid[0, 0], rows)
     return figure
+
+
+def draw_shares(rows: Mapping[str, Proportion], *, x_label: str) -> BookFigure:
+    """Draw a dot for each share, in its interval, on an axis of per cent.
+
+    The share and the ends of the interval are written at the right.
+
+    Example:
+        >>> from shortcuts.figures import draw_shares
+        >>> from shortcuts.statistics import Proportion
+        >>> rows = {"it falls": Proportion(0.5, 0.4, 0.6)}
+        >>> figure = draw_shares(rows, x_label="of 100 networks")
+        >>> figure.axes[0].lines[-1].get_xdata().tolist()  # the dot
+        [50.0]
+    """
+    with _book_style():
+        figure = BookFigure(figsize=(WIDTH, 0.8 + 0.3 * len(rows)))
+        axes = figure.subplots()
+        axes.set(xlim=(-2, 102), xlabel=x_label)
+        for place, share in enumerate(rows.values()):
+            low, middle, high = (
+                100 * end for end in (share.low, share.share, share.high)
+            )
+            _draw_range(axes, place, (low, middle, high), COLOURS["blue"])
+            axes.text(104, place, str(share), va="center", fontsize=9)
+        _name_rows(axes, rows)
+    return figure
+
+
+def _draw_range(
+    axes: Axes, place: int, ends: tuple[float, float, float], colour: str
+) -> None:
+    low, middle, high = ends
+    axes.plot([low, high], [place] * 2, color=colour, ls="-", alpha=0.5)
+    axes.plot(middle, place, "o", color=colour, ms=4)
+
+
+def _name_rows(axes: Axes, names: Collection[str]) -> None:
+    axes.set_yticks(range(len(names)), list(names))
+    axes.set_ylim(len(names) - 0.5, -0.5)
 
 
 def draw_slopes(
@@ -552,12 +583,12 @@ class Column(NamedTuple):
 
 
 def draw_networks(*columns: Column) -> BookFigure:
-    """Draw networks side by side, input below, gradients as bars.
+    """Draw networks side by side, input below, gradients as dots.
 
     A layer is a box, a shortcut an arrow around it, drawn where ``bypassed``
-    says so and nowhere else. Bars are blue in a network without shortcuts and
+    says so and nowhere else. Dots are blue in a network without shortcuts and
     orange in one with them, and share one logarithmic axis. A gradient of zero
-    or nan has no bar, but its label says what it is.
+    or nan has no dot, but its label says what it is.
 
     Raises:
         ValueError: if a column has not one gradient for each of its layers.
@@ -592,24 +623,22 @@ def draw_networks(*columns: Column) -> BookFigure:
             axes.set_ylim(-1.0, depth - 0.1)
             _draw_network(axes, column)
             if column.gradients:
-                bars = next(row)
-                _draw_bars(bars, column, values_of_all, number)
+                _draw_gradients(next(row), column, values_of_all, number)
     figure.motion = _one_layer_after_the_other(depth)
     return figure
 
 
 def _one_layer_after_the_other(depth: int) -> str:
-    """Return CSS that lets bars appear as a gradient travels, last first."""
+    """Return CSS that lets dots appear as a gradient travels, last first."""
     starts = [1 + 0.4 * (depth - 1 - i) for i in range(depth)]
     delays = "".join(
-        f'[id^="bar-{i}-"] {{ animation-delay: {start:.1f}s }}'
+        f'[id^="gradient-{i}-"] {{ animation-delay: {start:.1f}s }}'
         for i, start in enumerate(starts)
     )
     return (
         "@media screen and (prefers-reduced-motion: no-preference) {"
-        '[id^="bar-"] { transform-box: fill-box; transform-origin: left;'
-        " animation: grow 0.5s both }"
-        f"{delays} }} @keyframes grow {{ from {{ transform: scaleX(0) }} }}"
+        '[id^="gradient-"] { animation: appear 0.5s both }'
+        f"{delays} }} @keyframes appear {{ from {{ opacity: 0 }} }}"
     )
 
 
@@ -672,24 +701,24 @@ def _draw_boxes(
     axes.text(0, last + 0.76, "output", ha="center", va="bottom")
 
 
-def _draw_bars(
+def _draw_gradients(
     axes: Axes,
     column: Column,
     values: Sequence[float],
-    number: int,  # of the network, which makes names of bars unique
+    number: int,  # of the network, which makes names of dots unique
 ) -> None:
     drawable = [value for value in values if 0 < value < math.inf] or [1.0]
     floor, ceiling = min(drawable) / 4, max(drawable) * 40
     colour = COLOURS["orange" if any(column.bypassed) else "blue"]
     for i, gradient in enumerate(column.gradients):
-        has_bar = 0 < gradient < math.inf
-        if has_bar:
-            (bar,) = axes.barh(i, gradient, height=0.42, color=colour)
-            bar.set_gid(f"bar-{i}-{number}")
-        end = gradient if has_bar else floor
-        label = f"{gradient:.3g}"
-        text = axes.text(end * 1.3, i, label, va="center", fontsize=9)
-        text.set_gid(f"bar-{i}-{number}-label")
+        axes.axhline(i, color=COLOURS["grey"], lw=0.8, alpha=0.4, ls="-")
+        end = floor
+        if 0 < gradient < math.inf:
+            end = gradient
+            (dot,) = axes.plot(gradient, i, "o", color=colour, ms=8)
+            dot.set_gid(f"gradient-{i}-{number}")
+        text = axes.text(end * 1.7, i + 0.08, f"{gradient:.3g}", fontsize=9)
+        text.set_gid(f"gradient-{i}-{number}-label")
     axes.set_xscale("log")
     axes.set_xlim(floor, ceiling)
     axes.grid(axis="y", visible=False)

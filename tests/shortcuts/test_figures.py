@@ -16,8 +16,6 @@ import pytest
 import torch
 from colorspacious import cspace_convert, deltaE
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
-from matplotlib.container import BarContainer
 from matplotlib.lines import Line2D
 from matplotlib.patches import StepPatch
 
@@ -36,19 +34,20 @@ from shortcuts.figures import (
     draw_networks,
     draw_points,
     draw_ranges,
+    draw_shares,
     draw_slopes,
 )
+from shortcuts.statistics import Proportion
 
 SIZES = [3, 3, 3, 1]
 GRADIENTS = [0.01, 0.002, 0.3]
 
 
-def bars(axes: Axes) -> list[float]:
-    """Return the lengths of all bars, from below."""
-    found = [
-        b for c in axes.containers if isinstance(c, BarContainer) for b in c
-    ]
-    return [bar.get_width() for bar in sorted(found, key=lambda b: b.get_y())]
+def dots(axes: Axes) -> list[float]:
+    """Return where the dots of gradients lie, from below."""
+    found = [line for line in axes.lines if line.get_marker() == "o"]
+    found.sort(key=lambda line: heights(line)[0])
+    return [float(np.asarray(line.get_xdata())[0]) for line in found]
 
 
 def heights(line: Line2D) -> list[float]:
@@ -83,33 +82,33 @@ def test_shortcuts_are_drawn_where_they_are_and_nowhere_else(
         assert f"layers.{i}   {n_in} → {n_out}" in labels
 
 
-def test_bars_and_labels_are_the_gradients() -> None:
-    left, left_bars, right, right_bars = draw_networks(
+def test_dots_and_labels_are_the_gradients() -> None:
+    left, left_dots, right, right_dots = draw_networks(
         Column("left", SIZES, [False] * 3, GRADIENTS),
         Column("right", SIZES, [True, True, False], [0.1, 0.25, 4.0]),
     ).axes
     assert sums(left) == []
     assert sums(right) == [0, 1]
-    assert bars(left_bars) == GRADIENTS
-    assert bars(right_bars) == [0.1, 0.25, 4.0]
-    assert texts(left_bars) == ["0.01", "0.002", "0.3"]
-    assert texts(right_bars) == ["0.1", "0.25", "4"]
-    for axes, colour in ((left_bars, "blue"), (right_bars, "orange")):
-        drawn = {to_hex(bar.get_facecolor()) for bar in axes.patches}
+    assert dots(left_dots) == GRADIENTS
+    assert dots(right_dots) == [0.1, 0.25, 4.0]
+    assert texts(left_dots) == ["0.01", "0.002", "0.3"]
+    assert texts(right_dots) == ["0.1", "0.25", "4"]
+    for axes, colour in ((left_dots, "blue"), (right_dots, "orange")):
+        drawn = {line.get_color() for line in axes.lines if line.get_gid()}
         assert drawn == {COLOURS[colour]}
-    assert left_bars.get_xscale() == "log"
-    assert left_bars.get_xlim() == right_bars.get_xlim()
-    assert left_bars.get_xlim()[0] < 0.002 < 4.0 < left_bars.get_xlim()[1]
+    assert left_dots.get_xscale() == "log"
+    assert left_dots.get_xlim() == right_dots.get_xlim()
+    assert left_dots.get_xlim()[0] < 0.002 < 4.0 < left_dots.get_xlim()[1]
 
 
 def test_gradients_without_a_place_on_the_axis_are_said() -> None:
     strange = [0.0, math.nan, 0.5]
     _, axes = draw_networks(Column("", SIZES, [False] * 3, strange)).axes
-    assert bars(axes) == [0.5]
+    assert dots(axes) == [0.5]
     assert texts(axes) == ["0", "nan", "0.5"]
     assert 0 < axes.get_xlim()[0] < 0.5 < axes.get_xlim()[1]
     _, axes = draw_networks(Column("", [1, 1], [True], [0.0])).axes
-    assert bars(axes) == []
+    assert dots(axes) == []
 
 
 def test_a_gradient_too_few() -> None:
@@ -243,29 +242,28 @@ def test_one_figure_is_the_same_however_often_it_is_shown(
     assert (tmp_path / "a.svg").read_text(encoding="utf-8") == still
 
 
-def test_bars_appear_from_the_last_layer_to_the_first() -> None:
+def test_dots_appear_from_the_last_layer_to_the_first() -> None:
     column = Column("", [3, 3, 3, 3, 3, 1], [False] * 5, [0.1, 0.2, 0.3, 1, 2])
     svg = draw_networks(column, column)._repr_mimebundle_()["image/svg+xml"]
     assert (
         "<style>@media screen and (prefers-reduced-motion: no-preference) {"
-        '[id^="bar-"] { transform-box: fill-box; transform-origin: left;'
-        " animation: grow 0.5s both }"
-        '[id^="bar-0-"] { animation-delay: 2.6s }'
-        '[id^="bar-1-"] { animation-delay: 2.2s }'
+        '[id^="gradient-"] { animation: appear 0.5s both }'
+        '[id^="gradient-0-"] { animation-delay: 2.6s }'
+        '[id^="gradient-1-"] { animation-delay: 2.2s }'
     ) in svg
     assert (
         "animation-delay: 1.0s } } "
-        "@keyframes grow { from { transform: scaleX(0) } }</style>\n</svg>"
+        "@keyframes appear { from { opacity: 0 } }</style>\n</svg>"
     ) in svg
     starts = {
         int(layer): float(start)
         for layer, start in re.findall(
-            r'\[id\^="bar-(\d)-"\] { animation-delay: ([\d.]+)s }', svg
+            r'\[id\^="gradient-(\d)-"\] { animation-delay: ([\d.]+)s }', svg
         )
     }
     assert sorted(starts, key=lambda layer: starts[layer]) == [4, 3, 2, 1, 0]
     assert max(starts.values()) + 0.5 < 5  # more would need a switch
-    moved = re.findall(r'<g id="(bar-(\d)-\d(?:-label)?)">', svg)
+    moved = re.findall(r'<g id="(gradient-(\d)-\d(?:-label)?)">', svg)
     assert len({name for name, _ in moved}) == len(moved) == 2 * 5 * 2
     assert {int(layer) for _, layer in moved} == starts.keys()
 
@@ -490,14 +488,33 @@ def test_ranges_say_what_they_cannot_draw() -> None:
         "above": [torch.full((3,), 1e9)],
         "zero": [torch.zeros(3)],
     }
-    (axes,) = draw_ranges(rows, titles=["a"], limits=(1e-3, 1e3)).axes
+    (axes,) = draw_ranges(
+        rows, titles=["a"], limits=(1e-3, 1e3), grey=["above"]
+    ).axes
     assert texts(axes) == ["2 ", " ◂ 1e-09", "1e+09 ▸ ", " ◂ exactly 0"]
     assert [label.get_text() for label in axes.get_yticklabels()] == list(rows)
-    dots = [line for line in axes.lines if line.get_marker() == "o"]
-    assert [np.asarray(dot.get_xdata()).tolist() for dot in dots] == [[2.0]]
-    bars_drawn = [line for line in axes.lines if line.get_alpha()]
-    (bar,) = bars_drawn
+    assert dots(axes) == [2.0]
+    (bar,) = [line for line in axes.lines if line.get_alpha()]
     assert np.asarray(bar.get_xdata()).tolist() == pytest.approx([1.1, 2.9])
+    assert bar.get_color() == COLOURS["blue"]
+
+
+def test_rows_to_compare_with_are_grey() -> None:
+    rows = {name: [torch.tensor([1.0, 2.0])] for name in ("old", "new")}
+    options = {"titles": ["a"], "limits": (0.1, 10.0), "grey": ["old"]}
+    (axes,) = draw_ranges(rows, **options).axes  # type: ignore[arg-type]
+    drawn = [line.get_color() for line in axes.lines[1:]]
+    assert drawn == [COLOURS["grey"]] * 2 + [COLOURS["blue"]] * 2
+
+
+def test_shares_and_their_intervals() -> None:
+    rows = {"a": Proportion(0.5, 0.4, 0.75), "b": Proportion(1.0, 0.9, 1.0)}
+    (axes,) = draw_shares(rows, x_label="x").axes
+    drawn = [np.asarray(line.get_xdata()).tolist() for line in axes.lines]
+    assert drawn == [[40.0, 75.0], [50.0], [90.0, 100.0], [100.0]]
+    assert texts(axes) == [str(share) for share in rows.values()]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    assert axes.yaxis_inverted()  # the first is on top
 
 
 def test_medians_and_marks_are_written_out() -> None:
@@ -567,6 +584,11 @@ PICTURES: dict[str, Callable[[], BookFigure]] = {
         },
         titles=("left", "right"),
         limits=(2**-10, 2**10),
+        grey=["wide"],
+    ),
+    "shares": lambda: draw_shares(
+        {"many": Proportion(0.9, 0.8, 0.95), "few": Proportion(0.1, 0, 0.2)},
+        x_label="of 100",
     ),
     "slopes": lambda: draw_slopes(
         "W",

@@ -97,7 +97,7 @@ def test_chapters_say_how_long_they_are(book: Build, name: str) -> None:
 def test_the_landing_page_is_alive(book: Build) -> None:
     (image,) = book.soup("index").select("article img[src$='.svg']")
     drawing = (book.html / str(image["src"])).read_text(encoding="utf-8")
-    assert "animation: grow" in drawing
+    assert "animation: appear" in drawing
 
 
 # Bytes

@@ -71,7 +71,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-before-read-docs", times.balance)
     app.connect("source-read", kernels.name_claims)
     app.connect("doctree-read", whole_listing.fill)
-    app.connect("doctree-read", folds.hide_drawings)
     app.connect("autodoc-process-docstring", references.drop_aliases)
     app.connect("env-updated", rules.check_pages)
 
@@ -79,6 +78,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("editions", "", "html", (str,))
     app.connect("doctree-resolved", exercises.fill)
     app.connect("doctree-resolved", claims.fold_checks)
+    app.connect("doctree-resolved", folds.fold_drawings)
     app.connect("doctree-resolved", claims.fill)
     app.connect("doctree-resolved", times.fill)
     app.connect("doctree-resolved", downloads.unlink)

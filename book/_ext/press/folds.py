@@ -30,19 +30,13 @@ class Hint(SphinxDirective):
         return [fold("Hint", *self.parse_content_to_nodes(), kind="hint")]
 
 
-def hide_drawings(_: Sphinx, page: nodes.document) -> None:
-    """Let MyST-NB fold the code of each cell that draws a figure."""
-    for figure in page.findall(nodes.figure):
+def fold_drawings(_: Sphinx, page: nodes.document, __: str) -> None:
+    """Fold the code of each cell that draws a figure, below the figure."""
+    for figure in list(page.findall(nodes.figure)):
         cell = figure.parent.parent
         if cell.get("nb_element") == "cell_code" and "hide_mode" not in cell:
-            title = "The code of this figure"
-            cell.update_all_atts(
-                {
-                    "hide_mode": "input",
-                    "prompt_show": title,
-                    "prompt_hide": title,
-                }
-            )
+            code = cell.pop(0)
+            cell += fold("The code of this figure", code, kind="drawing")
 
 
 def visit_fold(self: HTML5Translator, node: nodes.Element) -> None:
