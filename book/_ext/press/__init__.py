@@ -12,7 +12,8 @@ One idea a module. Running the cells:
 
 What stands on the pages:
 
-- `exercises`, `folds`, `whole_listing` and `laboratory` are for chapters,
+- `exercises`, `folds`, `margins`, `whole_listing` and `laboratory` are for
+  chapters,
 - `claims`, `facts`, `times` fill `book/built.md`, with `tables`,
 - `formulas`, `neighbours`, `references` and `icons` are for every page.
 

@@ -28,6 +28,7 @@ from sphinx_markdown_builder.translator import MarkdownTranslator
 
 from press import archive
 from press.folds import CHECKS
+from press.margins import drop_definitions
 from press.project import NAME, chapters, executed
 
 FOLDER = "downloads"
@@ -110,6 +111,7 @@ def prose_of(app: Any, page: str) -> Iterator[tuple[int | None, str]]:
     """Yield the prose of a page in pieces, each with the cell before it."""
     text = app.env.get_and_resolve_doctree(page, app.builder)
     numbers = app.env.toc_fignumbers.get(page, {})
+    drop_definitions(text)
     for fold in list(text.findall(HideCodeCellNode)):
         if "whole-listing" in fold["classes"]:
             fold.parent.remove(fold)

@@ -24,6 +24,7 @@ from press import (
     icons,
     kernels,
     laboratory,
+    margins,
     neighbours,
     references,
     rules,
@@ -79,6 +80,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-resolved", exercises.fill)
     app.connect("doctree-resolved", claims.fold_checks)
     app.connect("doctree-resolved", folds.fold_drawings)
+    app.connect("doctree-resolved", margins.fill)
     app.connect("doctree-resolved", claims.fill)
     app.connect("doctree-resolved", times.fill)
     app.connect("doctree-resolved", downloads.unlink)

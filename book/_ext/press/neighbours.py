@@ -14,6 +14,7 @@ from docutils import nodes
 from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.application import Sphinx
 
+from press.margins import drop_definitions
 from press.project import chapters
 from press.references import plain_signatures
 
@@ -28,6 +29,7 @@ LINES_A_MINUTE = 15  # of code
 def minutes_to_read(page: nodes.document) -> int:
     """Estimate the minutes to read a chapter, its folds left out."""
     page = page.deepcopy()
+    drop_definitions(page)
     for fold in list(page.findall(HideCodeCellNode)):
         fold.parent.remove(fold)
     words = lines = 0
