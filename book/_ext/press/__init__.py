@@ -13,6 +13,7 @@ One idea a module. Running the cells:
 What stands on the pages:
 
 - `exercises`, `folds`, `whole_listing` and `laboratory` are for chapters,
+- `argument` is the map at the head of each of them,
 - `claims`, `facts`, `times` fill `book/built.md`, with `tables`,
 - `formulas`, `neighbours`, `references` and `icons` are for every page.
 
