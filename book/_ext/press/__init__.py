@@ -15,7 +15,8 @@ What stands on the pages:
 - `exercises`, `folds`, `whole_listing` and `laboratory` are for chapters,
 - `argument` is the map at the head of each of them,
 - `claims`, `facts`, `times` fill `book/built.md`, with `tables`,
-- `formulas`, `neighbours`, `references` and `icons` are for every page.
+- `formulas`, `neighbours`, `references` and `icons` are for every page,
+- `cards` is for whoever is sent a link to one.
 
 What is taken along:
 

@@ -15,6 +15,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 from press import (
     argument,
+    cards,
     claims,
     downloads,
     exercises,
@@ -84,6 +85,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-resolved", times.fill)
     app.connect("doctree-resolved", downloads.unlink)
     # 400: before the descriptions; 900: after the theme's own buttons.
+    app.connect("html-page-context", cards.prepare, priority=400)
     app.connect("html-page-context", argument.add_map, priority=400)
     app.connect("html-page-context", neighbours.lead_on, priority=400)
     app.connect("html-page-context", laboratory.load)
