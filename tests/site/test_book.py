@@ -133,7 +133,7 @@ def test_the_code_of_a_figure_is_folded(book: Build, name: str) -> None:
             continue  # with a solution
         (figure, summary, code) = cell.select("figure, summary, pre")
         assert text_of(summary) == "The code of this figure"
-        assert summary.parent and summary.parent in [*code.parents]
+        assert summary.parent in [*code.parents]
         assert summary.parent not in [*figure.parents]
 
 

@@ -2,12 +2,14 @@
 
 import gzip
 import re
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
 from fontTools.ttLib import TTFont
-from matplotlib.image import imread
+from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from helpers import (
     CHAPTERS,
@@ -19,6 +21,9 @@ from helpers import (
     source,
     text_of,
 )
+from press.argument import WORDS
+
+DRAWN = [name for name in PAGES if "  figure:" in source(name)]
 
 
 def meta(page: BeautifulSoup, kind: str) -> str:
@@ -28,6 +33,41 @@ def meta(page: BeautifulSoup, kind: str) -> str:
 
 
 # For search engines, and for whoever is sent a link
+SIDES = "width", "height"
+
+
+def card(book: Build, name: str) -> Image.Image:
+    """Return the picture that a page is shared with."""
+    file = book.html / meta(book.soup(name), "og:image")
+    assert file.stat().st_size < 150_000
+    return Image.open(BytesIO(file.read_bytes()))
+
+
+def ink(picture: Image.Image) -> Image.Image:
+    """Return what a picture shows on white, without its margins."""
+    white = Image.new("RGBA", picture.size, "white")
+    seen = Image.alpha_composite(white, picture.convert("RGBA")).convert("L")
+    inked = ImageOps.invert(seen)
+    return inked.crop(inked.getbbox())
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    """Return how far two drawings differ, seen from afar: none is 0."""
+    small, how = (80, 60), Image.Resampling.BOX
+    far = [drawn.resize(small, how) for drawn in (one, other)]
+    unlike = ImageStat.Stat(ImageChops.difference(*far)).mean[0]
+    return unlike / ImageStat.Stat(far[0]).mean[0]
+
+
+def first_figure(book: Build, name: str) -> tuple[Image.Image, str]:
+    """Return the first figure that a page has drawn, and its alt text."""
+    drawn, alt = next(
+        (output["data"]["image/png"], cell["metadata"]["mystnb"])
+        for cell in book.notebook(name)["cells"]
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    )
+    return Image.open(BytesIO(b64decode(drawn))), alt["image"]["alt"]
 
 
 @each_page
@@ -42,9 +82,11 @@ def test_pages_describe_themselves(book: Build, name: str) -> None:
     words = re.findall(r"\w+", description)[:4]
     (article,) = page.select("article")
     assert re.search(r"\W+".join(words), text_of(article)), description
-    picture = imread(book.html / meta(page, "og:image"))
-    assert picture.shape[:2] == (600, 1146)
-    assert len({*map(tuple, picture.reshape(-1, picture.shape[2])[::97])}) > 9
+    assert len(meta(page, "og:image:alt")) > 40
+    size = [int(meta(page, f"og:image:{side}")) for side in SIDES]
+    shared = card(book, name)
+    assert shared.size == (*size,) == (1146, 600)
+    assert sum(map(bool, shared.convert("L").histogram())) > 9
 
 
 @pytest.mark.parametrize("name", ["genindex", "search"])
@@ -60,13 +102,63 @@ def test_no_two_pages_say_the_same(book: Build) -> None:
         assert len(said) == len({*said})
 
 
+@pytest.mark.parametrize("name", DRAWN)
+def test_cards_show_a_title_and_a_figure(book: Build, name: str) -> None:
+    shared = card(book, name)
+    title, between, figure = (
+        ink(shared.crop((left, 0, right, 560)))
+        for left, right in ((0, 468), (468, 480), (480, 1146))
+    )
+    assert title.height > 90  # more than the name of the book
+    assert not between.getbbox()
+    drawn, alt = first_figure(book, name)
+    others, _ = first_figure(book, DRAWN[DRAWN.index(name) - 1])
+    assert difference(ink(drawn), figure) < 0.4
+    assert difference(ink(others), figure) > 0.8
+    scale = figure.width / ink(drawn).width
+    assert scale > 0.4
+    assert figure.height / ink(drawn).height == pytest.approx(scale, rel=0.02)
+    assert " ".join(alt.split()) in meta(book.soup(name), "og:image:alt")
+
+
 def test_there_is_an_icon(book: Build) -> None:
     (icon,) = book.soup("index").select("link[rel=icon]")
     drawing = (book.html / str(icon["href"])).read_text(encoding="utf-8")
     assert drawing.startswith("<svg")
 
 
-# What comes
+# Where one is, and what comes
+
+
+@pytest.mark.parametrize("name", ["index", *CHAPTERS])
+def test_a_map_leads_to_all_chapters(book: Build, name: str) -> None:
+    page = book.soup(name)
+    (line,) = page.select("nav.argument")
+    stations = [(link["href"], link["aria-label"]) for link in line("a")]
+    assert stations == [
+        (
+            "#" if chapter == name else f"{chapter}.html",
+            meta(book.soup(chapter), "og:title"),
+        )
+        for chapter in CHAPTERS
+    ]
+    numbers = [int(link.get_text()) for link in line("a")]
+    assert numbers == [*range(1, len(CHAPTERS) + 1)]
+    words = [next(place.strings) for place in line("li")]
+    assert words == [WORDS[c] for c in CHAPTERS if c in WORDS]
+    # It says where one is, in words, too, and stands where the page begins.
+    marks = line.select("[href='#'][aria-current=page] + strong")
+    assert [*map(text_of, marks)] == ["you are here"] * (name in CHAPTERS)
+    assert len(line.select("[aria-current], strong")) == 2 * len(marks)
+    above = "h1 + .reading-time" if name in CHAPTERS else "h1 + p"
+    assert page.select(f"{above} + nav.argument") == [line]
+
+
+def test_the_map_is_nowhere_else(book: Build) -> None:
+    for name in {*PAGES} - {"index", *CHAPTERS}:
+        assert not book.soup(name).select("nav.argument")
+    for file in (book.html / "downloads").glob("*.[ip]*y*"):
+        assert "you are here" not in file.read_text("utf-8")
 
 
 @each_chapter

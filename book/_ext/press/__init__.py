@@ -12,10 +12,11 @@ One idea a module. Running the cells:
 
 What stands on the pages:
 
-- `exercises`, `folds`, `margins`, `whole_listing` and `laboratory` are for
-  chapters,
+- `argument`, `exercises`, `folds`, `margins`, `whole_listing` and `laboratory`
+  are for chapters,
 - `claims`, `facts`, `times` fill `book/built.md`, with `tables`,
-- `formulas`, `neighbours`, `references` and `icons` are for every page.
+- `formulas`, `neighbours`, `references` and `icons` are for every page,
+- `cards` is for whoever is sent a link to one.
 
 What is taken along:
 

@@ -14,6 +14,8 @@ from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
 
 from press import (
+    argument,
+    cards,
     claims,
     downloads,
     exercises,
@@ -85,6 +87,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-resolved", times.fill)
     app.connect("doctree-resolved", downloads.unlink)
     # 400: before the descriptions; 900: after the theme's own buttons.
+    app.connect("html-page-context", cards.prepare, priority=400)
+    app.connect("html-page-context", argument.add_map, priority=400)
     app.connect("html-page-context", neighbours.lead_on, priority=400)
     app.connect("html-page-context", laboratory.load)
     app.connect("html-page-context", downloads.add_buttons, priority=900)
