@@ -4,9 +4,11 @@ import ast
 import re
 from importlib.metadata import version
 
+import pytest
 from bs4 import Tag
 
 from helpers import CHAPTERS, ROOT, Build, cells, each_chapter, text_of
+from press.claims import room_used
 from press.facts import NO_DATE
 from press.project import date_of_sources
 from press.times import shares as shares_of_pages
@@ -94,6 +96,36 @@ def test_checks_are_folded_with_what_was_measured(
         assert text_of(row.select("td")[2]) == claims[0][0]
         back, *_ = row.select("a")
         assert back["href"] == f"{name}.html#{fold['id']}"
+
+
+@pytest.mark.parametrize(
+    ("claim", "numbers", "used"),
+    [
+        ("0.4 < x < 0.6", [0.5], 0),
+        ("0.4 < x < 0.6", [0.44, 0.52], 0.6),
+        ("2 > x > 1", [1.75], 0.5),
+        ("x > 10", [40.0, 100.0], 0.25),
+        ("max(x) < 1 / 4", [], None),
+        ("x < -1", [-5.0], None),
+        ("x == 3", [3.0], None),
+        ("x < 0.5 * y", [1.0], 0.25),
+    ],
+)
+def test_how_much_room_a_claim_has_used(
+    claim: str, numbers: list[float], used: float | None
+) -> None:
+    values = {"x": {"numbers": numbers}, "0.5 * y": {"numbers": [4.0]}}
+    found = room_used({"claim": claim, "values": values})
+    assert found == (used if used is None else pytest.approx(used))
+
+
+def test_claims_with_a_bound_have_a_bar(book: Build) -> None:
+    bars = book.soup("built").select("#claims meter")
+    shares = [float(str(bar["value"])) for bar in bars]
+    assert len(shares) > 100
+    assert 0 <= min(shares) <= max(shares) < 1  # all hold
+    assert all(bar["title"] for bar in bars)
+    assert not book.soup("built").select("#claims p > meter:first-child")
 
 
 # Facts

@@ -4,6 +4,7 @@ One table holds them all. On its page, a cell that only holds thresholds is
 folded under a tick, which opens to the code and to what was measured.
 """
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 from press.folds import CHECKS, fold
 from press.kernels import claims_of
 from press.project import chapters
+from press.rules import has_number
 from press.tables import entry, table, table_of_rows
 
 PLACE = "built"  # the page that has the table
@@ -107,8 +109,7 @@ def rows_of(app: Sphinx, here: str, number: int, page: str) -> list[nodes.row]:
             field["morerows"] = len(cell.claims) - 1
         for claim in cell.claims:
             code = nodes.literal("", claim["claim"])
-            value = nodes.literal("", measured(claim["values"]))
-            row = nodes.row("", *head, entry(code), entry(value))
+            row = nodes.row("", *head, entry(code), entry(value(app, claim)))
             if head and is_folded:
                 row["ids"] = [f"{page}-{anchor(cell.node)}"]
             rows.append(row)
@@ -158,10 +159,7 @@ def fold_checks(app: Sphinx, text: nodes.document, name: str) -> None:
             continue
         claims = [c for c in noted if c["cell"] == cell["exec_count"]]
         said = "1 claim" if len(claims) == 1 else f"{len(claims)} claims"
-        rows = [
-            (nodes.literal("", c["claim"]), measured(c["values"]))
-            for c in claims
-        ]
+        rows = [(nodes.literal("", c["claim"]), value(app, c)) for c in claims]
         found = fold(
             f"{said} checked",
             cell.deepcopy(),
@@ -176,6 +174,63 @@ def fold_checks(app: Sphinx, text: nodes.document, name: str) -> None:
                 "", "", link(app, name, PLACE, row, words)
             )
         cell.replace_self(found)
+
+
+def value(app: Sphinx, claim: dict[str, Any]) -> list[nodes.Node]:
+    """Return what was measured, and a bar for how much room it has used."""
+    found: list[nodes.Node] = [nodes.literal("", measured(claim["values"]))]
+    share = room_used(claim)
+    if share is not None and app.builder.name == "html":
+        said = f"{share:.0%} of the way to its bound"
+        bar = f'<meter value="{share:.2f}" title="{said}"></meter>'
+        found += [nodes.Text(" "), nodes.raw("", bar, format="html")]
+    return found
+
+
+def room_used(claim: dict[str, Any]) -> float | None:
+    """Return how near to its bound the nearest number of a claim is.
+
+    It is 0 in the middle between two bounds, or far below one or above one,
+    and 1 at a bound. A claim without a bound with a number in it has none.
+    """
+    shares = []
+    for part in ast.walk(ast.parse(claim["claim"], mode="eval")):
+        if not isinstance(part, ast.Compare) or not is_ordered(part):
+            continue
+        sides = [part.left, *part.comparators]
+        bounds = [None, *(bound(side, claim) for side in sides), None]
+        for place, side in enumerate(sides):
+            low, high = bounds[place], bounds[place + 2]
+            if isinstance(part.ops[0], ast.Gt | ast.GtE):
+                low, high = high, low
+            seen = claim["values"].get(ast.unparse(side), {})
+            for number in seen.get("numbers", ()):
+                if low is not None and high is not None:
+                    middle, half = (low + high) / 2, (high - low) / 2
+                    shares.append(abs(number - middle) / half)
+                elif high is not None and high > 0 <= number:
+                    shares.append(number / high)
+                elif low is not None and low > 0:
+                    shares.append(low / number)
+    return max(shares, default=None)
+
+
+def is_ordered(part: ast.Compare) -> bool:
+    """Say whether a comparison asks for sizes, all in one direction."""
+    ways = (ast.Lt, ast.LtE), (ast.Gt, ast.GtE)
+    return any(all(isinstance(op, way) for op in part.ops) for way in ways)
+
+
+def bound(side: ast.expr, claim: dict[str, Any]) -> float | None:
+    """Return the number that a side of a comparison is, or is scaled by."""
+    if not has_number(side):
+        return None
+    noted = claim["values"].get(ast.unparse(side), {}).get("numbers", ())
+    if len(noted) == 1:
+        return float(noted[0])
+    if any(isinstance(part, ast.Name) for part in ast.walk(side)):
+        return None
+    return float(eval(ast.unparse(side)))
 
 
 def measured(values: dict[str, dict[str, Any]]) -> str:
