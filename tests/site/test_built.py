@@ -109,6 +109,10 @@ def test_checks_are_folded_with_what_was_measured(
         ("x < -1", [-5.0], None),
         ("x == 3", [3.0], None),
         ("x < 0.5 * y", [1.0], 0.25),
+        ("x > 0.9", [0.95, 0.98], 0.5),
+        ("a[x < 3] == 1", [9.0], None),
+        ("x < 3 if a else x > 3", [1.0], None),
+        ("all(x < 3 for x in a) and x > 1", [2.0], 2 / 3),
     ],
 )
 def test_how_much_room_a_claim_has_used(

@@ -194,9 +194,7 @@ def room_used(claim: dict[str, Any]) -> float | None:
     and 1 at a bound. A claim without a bound with a number in it has none.
     """
     shares = []
-    for part in ast.walk(ast.parse(claim["claim"], mode="eval")):
-        if not isinstance(part, ast.Compare) or not is_ordered(part):
-            continue
+    for part in compared(ast.parse(claim["claim"], mode="eval").body):
         sides = [part.left, *part.comparators]
         bounds = [None, *(bound(side, claim) for side in sides), None]
         for place, side in enumerate(sides):
@@ -210,15 +208,25 @@ def room_used(claim: dict[str, Any]) -> float | None:
                     shares.append(abs(number - middle) / half)
                 elif high is not None and high > 0 <= number:
                     shares.append(number / high)
+                elif low is not None and 0.5 < low < number <= 1:
+                    shares.append((1 - number) / (1 - low))  # of a whole
                 elif low is not None and low > 0:
                     shares.append(low / number)
     return max(shares, default=None)
 
 
-def is_ordered(part: ast.Compare) -> bool:
-    """Say whether a comparison asks for sizes, all in one direction."""
-    ways = (ast.Lt, ast.LtE), (ast.Gt, ast.GtE)
-    return any(all(isinstance(op, way) for op in part.ops) for way in ways)
+def compared(test: ast.expr) -> Iterator[ast.Compare]:
+    """Yield the comparisons of sizes that all have to hold."""
+    match test:
+        case ast.BoolOp(ast.And(), parts):
+            for part in parts:
+                yield from compared(part)
+        case ast.Call(ast.Name("all"), [ast.GeneratorExp(part)]):
+            yield from compared(part)
+        case ast.Compare(_, ops):
+            for way in ((ast.Lt, ast.LtE), (ast.Gt, ast.GtE)):
+                if all(isinstance(op, way) for op in ops):
+                    yield test
 
 
 def bound(side: ast.expr, claim: dict[str, Any]) -> float | None:
