@@ -446,6 +446,7 @@ def draw_ranges(
             axes.set(xscale="log", xlim=limits)
             axes.xaxis.set_major_locator(LogLocator(numticks=5))
             axes.minorticks_off()
+            axes.tick_params(axis="x", labelsize=8)
             axes.set_title(title, fontsize=10)
             axes.axvline(1, color=COLOURS["grey"], lw=1)
             for place, (name, samples) in enumerate(rows.items()):
