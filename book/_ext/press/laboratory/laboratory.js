@@ -171,7 +171,7 @@ function layerNorm(h) {
  * @param {Float64Array} h @param {Linear} linear
  * @param {State} state @param {boolean} shortcut
  */
-function pass(h, linear, { activation, scale, norm }, shortcut) {
+function pass(h, linear, { activation, skip, scale, norm }, shortcut) {
   const { rows, columns, weight, bias } = linear;
   const { at } = ACTIVATIONS[activation];
   const bypassed = shortcut && rows === columns;
@@ -183,7 +183,7 @@ function pass(h, linear, { activation, scale, norm }, shortcut) {
     let z = bias[i];
     for (let j = 0; j < columns; j++) z += weight[i * columns + j] * x[j];
     const [value, slope] = at(z);
-    out[i] = bypassed ? h[i] + scale * value : value;
+    out[i] = bypassed ? skip * h[i] + scale * value : value;
     slopes[i] = bypassed ? scale * slope : slope;
   }
   /** @param {Float64Array} above */
@@ -194,7 +194,7 @@ function pass(h, linear, { activation, scale, norm }, shortcut) {
       for (let j = 0; j < columns; j++)
         below[j] += weight[i * columns + j] * delta[i];
     if (normed) below = normed.back(below);
-    if (bypassed) below = below.map((v, i) => v + above[i]);
+    if (bypassed) below = below.map((v, i) => v + skip * above[i]);
     return { delta, below };
   };
   return { h, x, out, back };
@@ -262,6 +262,7 @@ function measureBoth(state) {
 const KNOBS = {
   depth: { name: "Layers", start: 5, low: 1, high: 50, slider: 50 },
   width: { name: "Units in each", start: 3, low: 1, high: 64, slider: 64 },
+  skip: { name: "Shortcut scale", start: 1, high: 10, any: true, slider: 2 },
   scale: { name: "Branch scale", start: 1, high: 1e6, any: true, slider: 2 },
   seed: { name: "Seed", start: 123, high: 2 ** 32 - 1 },
   activation: { name: "Activation", start: "gelu-tanh", choices: ACTIVATIONS },
@@ -279,7 +280,7 @@ const KNOBS = {
 };
 
 /**
- * @typedef {Record<"depth" | "width" | "scale" | "seed", number> &
+ * @typedef {Record<"depth" | "width" | "skip" | "scale" | "seed", number> &
  *   { metric: keyof typeof METRICS } & Record<string, number | string>} State
  */
 const START = /** @type {State} */ (
@@ -596,12 +597,13 @@ function table(networks, names) {
 }
 
 /** Write a state as the page's Python holds it. @param {State} state */
-function settings({ depth, width, seed, shortcut, scale, norm, activation }) {
-  const [on, pre] = [shortcut === "on", norm === "pre"].map((is) =>
-    is ? "True" : "False",
+function settings(state) {
+  const { depth, width, seed, skip, scale, activation } = state;
+  const [on, pre] = [state.shortcut === "on", state.norm === "pre"].map(
+    (is) => (is ? "True" : "False"),
   );
   return `depth, width, seed = ${depth}, ${width}, ${seed}
-use_shortcut, scale, normalise = ${on}, ${scale}, ${pre}
+use_shortcut, skip, scale, normalise = ${on}, ${skip}, ${scale}, ${pre}
 activation = ${ACTIVATIONS[activation].python}`;
 }
 
