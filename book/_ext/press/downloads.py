@@ -66,6 +66,10 @@ class Prose(MarkdownTranslator):
     def visit_target(self, node: nodes.target) -> None:
         """Pass over a target of links."""
 
+    def visit_preset(self, node: nodes.Element) -> None:
+        """Leave out the knobs of the laboratory."""
+        raise nodes.SkipNode
+
     def visit_admonition(self, node: nodes.admonition) -> None:
         """Write a box; its title is a line of its own."""
         title = node.pop(0).astext()

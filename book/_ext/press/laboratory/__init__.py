@@ -1,11 +1,13 @@
 """The laboratory: a network whose knobs a reader of the site can turn.
 
-Its page says what it shows first, and a script, which no other page loads,
-puts the laboratory in its place. Presets are sections of that page.
+Its page says what it shows first, and a script puts the laboratory in its
+place. Presets are sections of that page. In a chapter, a few of its knobs
+stand beside the figure that they explain; no other page loads the script.
 """
 
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -13,23 +15,40 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.writers.html5 import HTML5Translator
 
 SCRIPT = Path(__file__).with_name("laboratory.js")
+COMMENT = re.compile(r"^ *(?://|/?\*).*\n", re.MULTILINE)  # alone in its line
 
 
 class preset(nodes.Invisible, nodes.Element):  # noqa: N801  (docutils' way)
-    """A state of the laboratory, which a section of its page describes."""
+    """A state of the laboratory, which a section of its page describes.
+
+    Or, in a chapter, the state in which a few knobs begin.
+    """
 
 
 class Laboratory(SphinxDirective):
-    """The place of the laboratory; its content stands where no scripts run."""
+    """The place of the laboratory; its content stands where no scripts run.
+
+    With an argument, that of a few knobs, which the argument names. Then the
+    content stands above them, everywhere, and its link to the laboratory
+    carries along what they say.
+    """
 
     has_content = True
+    optional_arguments = 1
+    final_argument_whitespace = True
+    option_spec: ClassVar[Any] = dict.fromkeys(("state", "panels"), str.strip)
 
     def run(self) -> list[nodes.Node]:
         """Return the place."""
         self.env.note_dependency(str(SCRIPT))
         words = nodes.container("", *self.parse_content_to_nodes())
-        words["classes"].append("without-script")
-        return [nodes.container("", words, ids=["lab"])]
+        place = nodes.container("", words, ids=["lab"])
+        if self.arguments:
+            place["classes"].append("few")
+            place += preset(knobs=self.arguments[0], **self.options)
+        else:
+            words["classes"].append("without-script")
+        return [place]
 
 
 class Preset(SphinxDirective):
@@ -45,8 +64,14 @@ class Preset(SphinxDirective):
 def visit_preset(self: HTML5Translator, node: preset) -> None:
     """Write the state where the script looks for it."""
     if self.builder.name == "html":
-        given = {"CLASS": "preset", "data-state": node["state"]}
-        self.body.append(self.starttag(node, "span", "", **given))
+        given = {
+            f"data-{name}": node[name]
+            for name in ("state", "knobs", "panels")
+            if name in node
+        }
+        self.body.append(
+            self.starttag(node, "span", "", CLASS="preset", **given)
+        )
         self.body.append("</span>")
     raise nodes.SkipNode
 
@@ -60,6 +85,6 @@ def load(
 ) -> None:
     """Bring the script along, in the page: from a disk no module is loaded."""
     if app.builder.name == "html" and doctree and any(doctree.findall(preset)):
-        script = SCRIPT.read_text(encoding="utf-8")
+        script = COMMENT.sub("", SCRIPT.read_text(encoding="utf-8"))
         app.add_js_file(None, body=script, type="module")
         app.add_css_file("laboratory.css")

@@ -1,7 +1,8 @@
 // @ts-check
 // The laboratory: a network whose knobs the reader turns, measured in double
-// precision. It is the network of the page's Python, drawn from the same
-// random numbers. A page without #lab only gets the functions.
+// precision. It is the network of its page's Python, drawn from the same
+// random numbers. In a chapter, a few of its knobs stand beside a figure. A
+// page without #lab only gets the functions.
 
 /**
  * Seed torch's random numbers, of 32 bits each: the Mersenne Twister of
@@ -171,7 +172,7 @@ function layerNorm(h) {
  * @param {Float64Array} h @param {Linear} linear
  * @param {State} state @param {boolean} shortcut
  */
-function pass(h, linear, { activation, scale, norm }, shortcut) {
+function pass(h, linear, { activation, skip, scale, norm }, shortcut) {
   const { rows, columns, weight, bias } = linear;
   const { at } = ACTIVATIONS[activation];
   const bypassed = shortcut && rows === columns;
@@ -183,7 +184,7 @@ function pass(h, linear, { activation, scale, norm }, shortcut) {
     let z = bias[i];
     for (let j = 0; j < columns; j++) z += weight[i * columns + j] * x[j];
     const [value, slope] = at(z);
-    out[i] = bypassed ? h[i] + scale * value : value;
+    out[i] = bypassed ? skip * h[i] + scale * value : value;
     slopes[i] = bypassed ? scale * slope : slope;
   }
   /** @param {Float64Array} above */
@@ -194,7 +195,7 @@ function pass(h, linear, { activation, scale, norm }, shortcut) {
       for (let j = 0; j < columns; j++)
         below[j] += weight[i * columns + j] * delta[i];
     if (normed) below = normed.back(below);
-    if (bypassed) below = below.map((v, i) => v + above[i]);
+    if (bypassed) below = below.map((v, i) => v + skip * above[i]);
     return { delta, below };
   };
   return { h, x, out, back };
@@ -262,8 +263,9 @@ function measureBoth(state) {
 const KNOBS = {
   depth: { name: "Layers", start: 5, low: 1, high: 50, slider: 50 },
   width: { name: "Units in each", start: 3, low: 1, high: 64, slider: 64 },
+  skip: { name: "Shortcut scale", start: 1, high: 10, any: true, slider: 2 },
   scale: { name: "Branch scale", start: 1, high: 1e6, any: true, slider: 2 },
-  seed: { name: "Seed", start: 123, high: 2 ** 32 - 1 },
+  seed: { name: "Seed", start: 123, high: 2 ** 32 - 1, slider: 9999 },
   activation: { name: "Activation", start: "gelu-tanh", choices: ACTIVATIONS },
   shortcut: {
     name: "Shortcuts",
@@ -279,7 +281,7 @@ const KNOBS = {
 };
 
 /**
- * @typedef {Record<"depth" | "width" | "scale" | "seed", number> &
+ * @typedef {Record<"depth" | "width" | "skip" | "scale" | "seed", number> &
  *   { metric: keyof typeof METRICS } & Record<string, number | string>} State
  */
 const START = /** @type {State} */ (
@@ -524,21 +526,37 @@ function control(id) {
   return `${label}${field}${slider ? turn : ""}</div>`;
 }
 
-const CONTROLS = Object.keys(KNOBS).filter((id) => id !== "metric");
-const FRAME = `<div class="live">
+/**
+ * Panels: what they show, and the word for it in a sentence.
+ * @satisfies {Record<string,
+ *   { name: (state: State) => string, word: string }>}
+ */
+const PANELS = {
+  gradients: { name: ({ metric }) => METRICS[metric].name, word: "gradient" },
+  activations: { name: () => "mean |h|, what goes in", word: "mean |h|" },
+};
+
+/** @typedef {keyof typeof PANELS} Shown */
+
+/**
+ * Frame knobs and panels; above the gradients stands the knob of their metric.
+ * @param {string[]} knobs @param {Shown[]} shown
+ */
+function frame(knobs, shown) {
+  const others = knobs.filter((id) => id !== "metric");
+  const figures = shown.map((what) => {
+    const chosen = what === "gradients" && others.length < knobs.length;
+    const head = chosen ? control("metric") : '<div class="name"></div>';
+    return `<figure>${head}${EMPTY}</figure>`;
+  });
+  return `<div class="live">
   <div class="presets" role="group" aria-label="Presets"></div>
   <form aria-label="Knobs">
-    <div class="knobs">${CONTROLS.map(control).join("")}
+    <div class="knobs">${others.map(control).join("")}
       <button type="reset">Reset</button>
     </div>
     <p class="complaint" role="alert"></p>
-    <div class="panels">
-      <figure>${control("metric")}${EMPTY}</figure>
-      <figure>
-        <div>mean |h|, what goes into each layer</div>
-        ${EMPTY}
-      </figure>
-    </div>
+    <div class="panels">${figures.join("")}</div>
   </form>
   <p class="marked-says"></p>
   <p class="preset-says"></p>
@@ -549,34 +567,51 @@ const FRAME = `<div class="live">
   </details>
   <details class="fold python"><summary>Show the Python</summary></details
 ></div>`;
+}
 
-/** @param {Network} network */
-function sentence({ kind, y, gradients }) {
-  const last = gradients.length - 1;
-  const beyond = extremes(gradients);
+/** @param {Network} network @param {Shown} what */
+function sentence(network, what) {
+  const { kind, y, [what]: values } = network;
+  const last = values.length - 1;
+  const beyond = extremes(values);
   const ends = beyond[0]?.startsWith("all") ? [] : [...new Set([0, last])];
-  const found = ends.map((i) => `${said(gradients[i])} at layer ${i}`);
+  const found = ends.map((i) => `${said(values[i])} at layer ${i}`);
   return (
     `<p><strong>${kind === "with" ? "With" : "Without"} shortcuts</strong>: ` +
-    `gradient ${[...found, ...beyond].join(", ")}. Output y: ${said(y)}.</p>`
+    `${PANELS[what].word} ${[...found, ...beyond].join(", ")}. ` +
+    `Output y: ${said(y)}.</p>`
   );
 }
 
-/** @param {Network[]} networks @param {number} layer */
-function atLayer(networks, layer) {
-  const numbers = networks.map(
-    ({ kind, gradients, activations }) =>
-      `${kind} shortcuts gradient ${said(gradients[layer])}, ` +
-      `mean |h| ${said(activations[layer])}`,
-  );
+/**
+ * Say the gain where what is shown has passed all layers, if it has one.
+ * @param {Network[]} networks @param {Shown} what
+ */
+function gain([plain, shortcut], what) {
+  const layer = what === "gradients" ? 0 : plain[what].length - 1;
+  const ratio = shortcut[what][layer] / plain[what][layer];
+  return extreme(ratio)
+    ? ""
+    : `<p>Gain at layer ${layer}: ${said(ratio)}.</p>`;
+}
+
+/** @param {Network[]} networks @param {Shown[]} shown @param {number} layer */
+function atLayer(networks, shown, layer) {
+  const numbers = networks.map((network) => {
+    const words = shown.map(
+      (what) => `${PANELS[what].word} ${said(network[what][layer])}`,
+    );
+    return `${network.kind} shortcuts ${words.join(", ")}`;
+  });
   return `Layer ${layer}: ${numbers.join("; ")}.`;
 }
 
-const SHOWN = /** @type {const} */ (["gradients", "activations"]);
-
-/** @param {Network[]} networks @param {string[]} names */
-function table(networks, names) {
-  const columns = SHOWN.flatMap((what) => networks.map((n) => n[what]));
+/**
+ * @param {Network[]} networks
+ * @param {Shown[]} shown @param {string[]} names
+ */
+function table(networks, shown, names) {
+  const columns = shown.flatMap((what) => networks.map((n) => n[what]));
   const rows = columns[0].map((_, layer) => {
     const fields = columns.map(({ [layer]: number }) => {
       const text = extreme(number)?.word ?? printed(number);
@@ -590,18 +625,19 @@ function table(networks, names) {
   const kinds = networks.map(({ kind }) => `<th scope="col">${kind}</th>`);
   return (
     `<table class="table"><thead><tr><th rowspan="2" scope="col">layer</th>` +
-    `${heads.join("")}</tr><tr>${kinds.join("").repeat(2)}</tr></thead>` +
-    `<tbody>${rows.join("")}</tbody></table>`
+    `${heads.join("")}</tr><tr>${kinds.join("").repeat(heads.length)}` +
+    `</tr></thead><tbody>${rows.join("")}</tbody></table>`
   );
 }
 
 /** Write a state as the page's Python holds it. @param {State} state */
-function settings({ depth, width, seed, shortcut, scale, norm, activation }) {
-  const [on, pre] = [shortcut === "on", norm === "pre"].map((is) =>
-    is ? "True" : "False",
+function settings(state) {
+  const { depth, width, seed, skip, scale, activation } = state;
+  const [on, pre] = [state.shortcut === "on", state.norm === "pre"].map(
+    (is) => (is ? "True" : "False"),
   );
   return `depth, width, seed = ${depth}, ${width}, ${seed}
-use_shortcut, scale, normalise = ${on}, ${scale}, ${pre}
+use_shortcut, skip, scale, normalise = ${on}, ${skip}, ${scale}, ${pre}
 activation = ${ACTIVATIONS[activation].python}`;
 }
 
@@ -619,7 +655,8 @@ function copyPython() {
 
 /** Find the sections of the page that say what to look for, and where. */
 function findPresets() {
-  return Array.from(document.querySelectorAll(".preset"), (place) => {
+  const places = document.querySelectorAll("section > .preset");
+  return Array.from(places, (place) => {
     const written = place.getAttribute("data-state") ?? "";
     const section = place.closest("section");
     const title = section?.querySelector("h3")?.firstChild;
@@ -637,16 +674,27 @@ function findPresets() {
 
 /** The laboratory in its place: turn() -> state -> networks -> show(). */
 class Laboratory {
-  state = START;
-  networks = measureBoth(START);
   presets = findPresets();
   /** @type {number | undefined} */
   pointed; // the layer under the pointer
 
   /** @param {HTMLElement} place */
   constructor(place) {
+    /** @type {HTMLElement | null} */
+    const few = place.querySelector(".preset");
+    const { state = "", knobs, panels } = few?.dataset ?? {};
     this.place = place;
-    place.insertAdjacentHTML("beforeend", FRAME);
+    /** @type {HTMLAnchorElement | null} */ // to the whole laboratory
+    this.link = few && place.querySelector("a[href^=laboratory]");
+    this.start = this.state = turned(START, new URLSearchParams(state));
+    this.networks = measureBoth(this.state);
+    this.shown = /** @type {Shown[]} */ (
+      panels?.split(" ") ?? Object.keys(PANELS)
+    );
+    place.insertAdjacentHTML(
+      "beforeend",
+      frame(knobs?.split(" ") ?? Object.keys(KNOBS), this.shown),
+    );
     place.classList.add("alive");
     this.part(".presets").append(...this.presets.map((p) => p.button));
     this.part(".python").insertAdjacentHTML("beforeend", copyPython());
@@ -672,7 +720,7 @@ class Laboratory {
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("reset", (event) => {
       event.preventDefault();
-      this.goTo("");
+      this.turn(this.start, []);
     });
     for (const { button, address } of this.presets)
       button.addEventListener("click", () => this.goTo(address));
@@ -739,21 +787,26 @@ class Laboratory {
 
   keepAddress() {
     const name = this.preset?.id ?? toAddress(this.state);
-    history.replaceState(null, "", `#${name}`);
+    if (this.link) this.link.hash = name;
+    else history.replaceState(null, "", `#${name}`);
   }
 
   /** @param {Element} [held] */
   show(held) {
-    const { state, networks, preset } = this;
-    const names = [METRICS[state.metric].name, "mean |h|"];
-    const sentences = networks.map(sentence);
+    const { state, networks, shown, preset } = this;
+    const names = shown.map((what) => PANELS[what].name(state));
+    const told = networks.filter(({ front }) => front || !this.link);
+    const sentences = told.map((n) => sentence(n, shown[0]));
     if (networks[1].front) sentences.reverse();
-    names.forEach((name, i) =>
-      this.svgs[i].setAttribute("aria-label", `${name}, by layer`),
-    );
+    this.svgs.forEach((svg, i) => {
+      svg.setAttribute("aria-label", `${names[i]}, by layer`);
+      const head = svg.previousElementSibling;
+      if (head?.className === "name") write(head, names[i]);
+    });
     this.showPanels();
-    write(this.part(".summary"), sentences.join(""));
-    write(this.part(".numbers div"), table(networks, names));
+    sentences.push(gain(networks, shown[0]));
+    write(this.part(".summary"), sentences.join(" "));
+    write(this.part(".numbers div"), table(networks, shown, names));
     this.part(".settings").textContent = settings(state);
     for (const knob of this.knobs) {
       if (knob !== held) knob.value = String(state[knob.name]);
@@ -766,14 +819,14 @@ class Laboratory {
   }
 
   showPanels() {
-    const { networks, pointed } = this;
-    SHOWN.forEach((what, i) => {
+    const { networks, shown, pointed } = this;
+    shown.forEach((what, i) => {
       const curves = networks.map((n) => ({ ...n, values: n[what] }));
       this.axes = fitAxes(this.width, curves);
       drawPanel(this.svgs[i], this.axes, curves, pointed);
     });
     this.part(".marked-says").textContent =
-      pointed === undefined ? "" : atLayer(networks, pointed);
+      pointed === undefined ? "" : atLayer(networks, shown, pointed);
   }
 }
 
