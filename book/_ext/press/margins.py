@@ -19,6 +19,8 @@ MARGIN, DEFINITION = "margin", "definition"  # classes of the theme, and ours
 @cache
 def definitions(app: Sphinx) -> dict[tuple[str, str], nodes.paragraph]:
     """Return what each chapter has to define, by chapter and address."""
+    if GLOSSARY not in app.env.found_docs:
+        return {}
     glossary = app.env.get_and_resolve_doctree(GLOSSARY, app.builder)
     names = {name for _, name in chapters(app.env)}
     found = {}
@@ -30,8 +32,10 @@ def definitions(app: Sphinx) -> dict[tuple[str, str], nodes.paragraph]:
             chapter = link.get("refuri", "").partition(".html")[0]
             if chapter in names:
                 head = nodes.strong("", term.astext()), nodes.Text(": ")
-                *words, last = said.children[: said.index(link)]
-                end = nodes.Text(last.astext().rstrip("( \n") + ".")
+                words = said.children[: said.index(link)]
+                while not (last := words.pop().astext().rstrip("( \n")):
+                    pass  # a line that ends there is a text of its own
+                end = nodes.Text(f"{last}.")
                 address = f"{GLOSSARY}.html#{term['ids'][0]}"
                 found[chapter, address] = nodes.paragraph(
                     "", "", *head, *words, end
