@@ -405,11 +405,11 @@ function drawAxes({ width, depth, x, y, powers }) {
   let svg = "";
   for (const power of powers) {
     const at = y(power).toFixed(1);
-    const raised = `${power}`.replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[+c] ?? "⁻");
+    const raised = `${power}`.replace("-", "−");
     svg +=
       `<path class="grid" d="M${LEFT} ${at}H${right}"/>` +
       `<text x="${LEFT - 6}" y="${at}" dy="0.32em" text-anchor="end">` +
-      `10${raised}</text>`;
+      `10<tspan class="raised" dy="-0.5em">${raised}</tspan></text>`;
   }
   for (let layer = 0; layer < depth; layer += Math.ceil(depth / 10)) {
     const at = x(layer).toFixed(1);
