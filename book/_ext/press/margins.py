@@ -33,8 +33,9 @@ def definitions(app: Sphinx) -> dict[tuple[str, str], nodes.paragraph]:
             if chapter in names:
                 head = nodes.strong("", term.astext()), nodes.Text(": ")
                 words = said.children[: said.index(link)]
-                while not (last := words.pop().astext().rstrip("( \n")):
-                    pass  # a line that ends there is a text of its own
+                last = ""  # a line that ends there is a text of its own
+                while isinstance(words[-1], nodes.Text) and not last:
+                    last = words.pop().rstrip("( \n")
                 end = nodes.Text(f"{last}.")
                 address = f"{GLOSSARY}.html#{term['ids'][0]}"
                 found[chapter, address] = nodes.paragraph(
