@@ -27,6 +27,7 @@ def test_words_are_defined_where_they_first_stand(
     assert len(said) >= 0.5 * len(named)
     for term, words in said.items():
         assert named[term].startswith(words.removesuffix("."))
+        assert words[-2] not in " \n"
 
 
 @pytest.mark.parametrize("width", [390, 1024, 1440])

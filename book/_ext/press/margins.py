@@ -35,7 +35,7 @@ def definitions(app: Sphinx) -> dict[tuple[str, str], nodes.paragraph]:
                 words = said.children[: said.index(link)]
                 last = ""  # a line that ends there is a text of its own
                 while isinstance(words[-1], nodes.Text) and not last:
-                    last = words.pop().rstrip("( \n")
+                    last = words.pop().astext().rstrip("( \n")
                 end = nodes.Text(f"{last}.")
                 address = f"{GLOSSARY}.html#{term['ids'][0]}"
                 found[chapter, address] = nodes.paragraph(
