@@ -34,7 +34,7 @@ def definitions(app: Sphinx) -> dict[tuple[str, str], nodes.paragraph]:
                 head = nodes.strong("", term.astext()), nodes.Text(": ")
                 words = said.children[: said.index(link)]
                 last = ""  # a line that ends there is a text of its own
-                while isinstance(words[-1], nodes.Text) and not last:
+                while not last and isinstance(words[-1], nodes.Text):
                     last = words.pop().astext().rstrip("( \n")
                 end = nodes.Text(f"{last}.")
                 address = f"{GLOSSARY}.html#{term['ids'][0]}"
