@@ -31,18 +31,20 @@ def definitions(app: Sphinx) -> dict[tuple[str, str], nodes.paragraph]:
         for link in said.findall(nodes.reference):
             chapter = link.get("refuri", "").partition(".html")[0]
             if chapter in names:
-                head = nodes.strong("", term.astext()), nodes.Text(": ")
-                words = said.children[: said.index(link)]
-                last = ""  # a line that ends there is a text of its own
-                while not last and isinstance(words[-1], nodes.Text):
-                    last = words.pop().astext().rstrip("( \n")
-                end = nodes.Text(f"{last}.")
                 address = f"{GLOSSARY}.html#{term['ids'][0]}"
-                found[chapter, address] = nodes.paragraph(
-                    "", "", *head, *words, end
-                )
+                words = said.children[: said.index(link)]
+                found[chapter, address] = definition(term.astext(), words)
                 break
     return found
+
+
+def definition(term: str, words: list[nodes.Node]) -> nodes.paragraph:
+    """Return a term and the words that define it, up to a parenthesis."""
+    last = ""  # where a line ends, a text does
+    while not last and isinstance(words[-1], nodes.Text):
+        last = words.pop().astext().rstrip("( \n")
+    head = nodes.strong("", term), nodes.Text(": ")
+    return nodes.paragraph("", "", *head, *words, nodes.Text(f"{last}."))
 
 
 def fill(app: Sphinx, text: nodes.document, page: str) -> None:
