@@ -247,11 +247,15 @@ def test_numbers_are_torchs_in_float64(lab: Visit, count: int) -> None:
 
 
 def python(lab: Visit) -> str:
-    """Copy the Python as a reader does."""
+    """Copy the Python as a reader does.
+
+    By key: a click is lost where the button changes its icon back, two
+    seconds after the copy before, between the mouse's down and its up.
+    """
     page = lab.page
     page.evaluate("navigator.clipboard.writeText('nothing')")
     page.evaluate("document.querySelector('#lab .python').open = true")
-    page.locator("#lab .python button.copybtn").click()
+    page.locator("#lab .python button.copybtn").press("Enter")
     return str(page.evaluate("navigator.clipboard.readText()"))
 
 
