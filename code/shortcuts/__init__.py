@@ -21,6 +21,7 @@ from shortcuts.activations import GELU
 from shortcuts.gradients import (
     gradient_means,
     measure_gradients,
+    measure_loss,
     print_gradients,
 )
 from shortcuts.networks import DeepNeuralNetwork
@@ -30,5 +31,6 @@ __all__ = [
     "DeepNeuralNetwork",
     "gradient_means",
     "measure_gradients",
+    "measure_loss",
     "print_gradients",
 ]

@@ -2,10 +2,32 @@
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
 
 from torch import Tensor, nn
+
+
+def listed(names: Iterable[object], *, most: int = 5) -> str:
+    """Return names with commas between them, a long list cut.
+
+    Example:
+        >>> from shortcuts._checks import listed
+        >>> listed(range(100), most=3)
+        '0, 1, 2 and 97 more'
+    """
+    names = list(names)
+    more = len(names) - most
+    said = ", ".join(str(name) for name in names[:most])
+    return f"{said} and {more} more" if more > 0 else said
+
+
+def check_module(model: object) -> None:
+    """Refuse what is no module."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"expected a torch.nn.Module, got {type(model).__name__}"
+        )
 
 
 def check_tensor(name: str, value: object) -> None:
@@ -60,6 +82,7 @@ def checked_number(
 
 def check_input(x: Tensor, size: int) -> None:
     """Refuse what a network with ``size`` inputs cannot take."""
+    check_tensor("the input", x)
     if not x.is_floating_point():
         raise TypeError(f"expected a floating-point input, got {x.dtype}")
     if x.shape[-1:] != (size,):
@@ -104,7 +127,14 @@ def new_activation(activation: Callable[[], nn.Module]) -> nn.Module:
             "expected activation to be a class or function that makes a "
             f"module, such as nn.GELU, got {activation!r}"
         )
-    module = activation()
+    try:
+        module = activation()
+    except TypeError as error:
+        raise TypeError(
+            "expected activation to be a class or function that makes a "
+            f"module without being given anything, such as nn.GELU, got "
+            f"{activation!r}, which says: {error}"
+        ) from error
     if not isinstance(module, nn.Module):
         raise TypeError(
             f"expected activation() to make a module, got {module!r}"

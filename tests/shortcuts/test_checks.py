@@ -76,8 +76,8 @@ def ensemble(**options: Any) -> Ensemble:
         ),
         (
             lambda: measure_gradients(nn.ReLU(), X),
-            "a model with trainable weights ('weight' in the name and "
-            "requires_grad=True), got parameters []",
+            "a model with trainable weights (requires_grad=True, and 'weight' "
+            "in the name or two dimensions), got parameters []",
         ),
         (
             lambda: gradient_means(nn.Linear(2, 2)),

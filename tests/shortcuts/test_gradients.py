@@ -1,20 +1,25 @@
 """Gradients against hand-worked values, finite differences and autograd."""
 
+import copy
 import math
+import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 from shortcuts import (
     DeepNeuralNetwork,
     gradient_means,
     measure_gradients,
+    measure_loss,
     print_gradients,
 )
 from shortcuts.printed import SIZES, read_printout
@@ -232,6 +237,280 @@ def test_weights_without_a_gradient_are_reported() -> None:
         assert math.isnan(gradient_means(model)["idle.weight"])
 
 
+def test_a_gradient_that_is_not_finite_is_told_from_a_missing_one() -> None:
+    model = nn.Sequential(*(nn.Linear(1, 1, bias=False) for _ in range(4)))
+    for layer, value in zip(model, [1.0, math.nan, -math.inf], strict=False):
+        layer.weight.grad = torch.full((1, 1), value)
+    with pytest.warns(UserWarning, match="no gradient|not finite") as caught:
+        means = list(gradient_means(model).values())
+    assert means[0] == 1
+    assert math.isnan(means[1])
+    assert means[2] == math.inf
+    assert math.isnan(means[3])
+    assert [str(warning.message) for warning in caught] == [
+        "no gradient reached 3.weight: reported as nan",
+        "the gradient is not finite in 1.weight, 2.weight",
+    ]
+
+
+def test_long_lists_of_names_are_cut() -> None:
+    model = nn.Sequential(*(nn.Linear(1, 1) for _ in range(400)))
+    model[0](torch.ones(1, 1)).sum().backward()
+    words = r"reached 1\.weight, .*, 5\.weight and 394 more: reported"
+    with pytest.warns(UserWarning, match=words):
+        gradient_means(model)
+
+
+# What is in .grad
+
+
+def test_scale_divides() -> None:
+    model = linear([[3.0]])
+    (65536 * model(torch.tensor([[2.0]]))).backward()
+    assert gradient_means(model, scale=65536.0) == {"weight": 2.0}
+
+
+@pytest.mark.parametrize("scale", [0, -1.0, math.nan])
+def test_scales_that_are_none(scale: float) -> None:
+    with pytest.raises(ValueError, match=f"scale to be .*, got {scale}"):
+        gradient_means(linear([[3.0]]), scale=scale)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_large_gradients_keep_their_digits(dtype: torch.dtype) -> None:
+    # Added up one after the other in float32, they are 2 to 10 % off.
+    model = nn.Linear(6000, 3000, bias=False, dtype=dtype)
+    model.weight.grad = torch.rand_like(model.weight) + 1
+    exact = model.weight.grad.double().abs().mean().item()
+    assert gradient_means(model)["weight"] == pytest.approx(exact, rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    "laid_out",
+    [
+        lambda g: g,
+        lambda g: g.to(memory_format=torch.channels_last),
+        lambda g: g.transpose(0, 1).contiguous().transpose(0, 1),
+        lambda g: torch.cat([g, g], 3)[..., : g.shape[3]],
+        lambda g: g[:1, :1].expand(g.shape),
+    ],
+)
+def test_gradients_however_they_lie(
+    laid_out: Callable[[Tensor], Tensor],
+) -> None:
+    model = nn.Conv2d(8, 6, 3, bias=False)
+    model.weight.grad = laid_out(torch.randn(6, 8, 3, 3))
+    expected = model.weight.grad.abs().double().mean().item()
+    assert gradient_means(model)["weight"] == pytest.approx(expected)
+
+
+def test_no_gradient_is_copied() -> None:
+    model = nn.Conv2d(300, 400, 3, bias=False).to(
+        memory_format=torch.channels_last
+    )
+    model.weight.grad = torch.randn_like(model.weight)
+    own, sizes = model.weight.grad.untyped_storage().data_ptr(), []
+
+    class Made(TorchDispatchMode):
+        """Notes what is made, and is no view of the gradient."""
+
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            made = func(*args, **kwargs or {})
+            for t in made if isinstance(made, list | tuple) else [made]:
+                is_new = isinstance(t, Tensor)
+                if is_new and t.untyped_storage().data_ptr() != own:
+                    sizes.append(t.numel())
+            return made
+
+    with Made():
+        gradient_means(model)
+    assert sizes
+    assert max(sizes) < model.weight.numel() / 4
+
+
+def test_one_transfer_to_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = listing()
+    model(X).sum().backward()
+    read = []
+    tolist = Tensor.tolist
+    monkeypatch.setattr(
+        Tensor, "tolist", lambda t: read.append(t.shape) or tolist(t)
+    )
+    for name in "item", "__float__", "__bool__", "cpu", "numpy":
+        monkeypatch.setattr(Tensor, name, None)
+    gradient_means(model)
+    assert read == [(5,)]
+
+
+def test_sparse_gradients_are_not_made_dense(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values = torch.tensor([[1.0, -2.0], [1.0, 1.0], [3.0, 0.0]])
+    model = nn.Embedding(10, 2, sparse=True)
+    model.weight.grad = torch.sparse_coo_tensor(
+        torch.tensor([[1, 1, 7]]),
+        values,
+        model.weight.shape,
+        check_invariants=True,
+    )
+    monkeypatch.setattr(Tensor, "to_dense", None)
+    # Row 1 holds 2, -1: added up before sizes are taken.
+    assert gradient_means(model) == {"weight": pytest.approx(6 / 20)}
+
+
+def test_complex_gradients() -> None:
+    model = nn.Linear(1, 2, bias=False, dtype=torch.complex64)
+    model.weight.grad = torch.tensor([[3 + 4j], [0 - 1j]])
+    assert gradient_means(model) == {"weight": 3.0}
+
+
+def test_no_numbers_have_no_mean() -> None:
+    model = nn.Sequential(nn.Linear(1, 1), nn.Embedding(0, 2))
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    means = gradient_means(model)
+    assert means["0.weight"] == 1
+    assert math.isnan(means["1.weight"])
+
+
+# A loss of one's own
+
+
+class TwoInputs(nn.Module):
+    """A model as people have them: two inputs, a dictionary out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bilinear = nn.Bilinear(2, 2, 1)
+
+    def forward(self, a: Tensor, b: Tensor) -> dict[str, Tensor]:
+        """Return the output and a loss of its own."""
+        y = self.bilinear(a, b)
+        return {"y": y, "loss": y.square().mean()}
+
+
+def test_a_loss_of_ones_own() -> None:
+    model, a, b = TwoInputs(), torch.randn(5, 2), torch.randn(5, 2)
+    measured = measure_loss(model, lambda: model(a, b)["loss"])
+    assert all(p.grad is None for p in model.parameters())
+    model(a, b)["loss"].backward()
+    assert measured == gradient_means(model)
+
+
+class Random(nn.Module):
+    """A model that draws from all three: stochastic depth, masking."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.calls = nn.Linear(3, 3), 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale by chance, and count."""
+        self.calls += 1
+        chance = random.random() + np.random.random() + torch.rand(())
+        y: Tensor = self.linear(x) * chance
+        return y
+
+
+def test_all_that_draws_is_put_back() -> None:
+    model = Random()
+    states = random.getstate(), np.random.get_state()[1].tolist()
+    first = measure_gradients(model, X)
+    assert measure_gradients(model, X) == first
+    assert states == (random.getstate(), np.random.get_state()[1].tolist())
+    assert model.calls == 0
+
+
+class Cached(nn.Module):
+    """A model that keeps what it has seen, as those that generate do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+        self.cache: Tensor | None
+        self.register_buffer("cache", None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add what is in the cache, and keep what comes out."""
+        y: Tensor = self.linear(x)
+        y = y if self.cache is None else y + self.cache
+        self.cache, self.last = y, y
+        self.register_buffer("late", y.detach())
+        return y
+
+
+def test_what_a_pass_makes_is_put_back() -> None:
+    model = Cached()
+    first = measure_gradients(model, X)
+    assert measure_gradients(model, X) == first
+    assert model.cache is None
+    assert not hasattr(model, "last")
+    assert not hasattr(model, "late")
+    copy.deepcopy(model)
+
+
+def test_functional_losses_with_classes() -> None:
+    model, x = nn.Linear(3, 4), torch.randn(4, 3)
+    classes = torch.tensor([2, 0, 3, 3])  # as many as classes: may broadcast
+    by_class = measure_gradients(
+        model, x, classes, loss_fn=nn.CrossEntropyLoss()
+    )
+    cross_entropy = nn.functional.cross_entropy
+    assert by_class == measure_gradients(
+        model, x, classes, loss_fn=cross_entropy
+    )
+
+    def flat(output: Tensor, target: Tensor) -> Tensor:
+        return cross_entropy(output.flatten(0, 1), target.flatten())
+
+    words = torch.randint(4, (2, 5))
+    measure_gradients(model, torch.randn(2, 5, 3), words, loss_fn=flat)
+
+
+@pytest.mark.parametrize(
+    "loss_fn",
+    [
+        nn.CrossEntropyLoss(),
+        nn.BCEWithLogitsLoss(),
+        nn.functional.cross_entropy,
+        nn.functional.kl_div,
+    ],
+)
+def test_zeros_are_no_target_for_every_loss(loss_fn: Any) -> None:
+    with pytest.raises(ValueError, match="expected a target, got none: to "):
+        measure_gradients(nn.Linear(3, 3), X, loss_fn=loss_fn)
+
+
+def test_logits_may_be_masked() -> None:
+    model, mask = nn.Linear(3, 3), torch.tensor([0, 0, -math.inf])
+
+    def masked() -> Tensor:
+        return nn.functional.cross_entropy(model(X) + mask, torch.tensor([1]))
+
+    assert 0 < measure_loss(model, masked)["weight"] < math.inf
+    measured = measure_gradients(
+        model,
+        X,
+        torch.tensor([1]),
+        loss_fn=lambda y, t: nn.functional.cross_entropy(y + mask, t),
+    )
+    assert measured == measure_loss(model, masked)
+
+
+def test_losses_that_cannot_tell_anything() -> None:
+    normed = nn.Sequential(nn.Linear(3, 8), nn.LayerNorm(8))
+    x = 100 * torch.randn(5, 3)
+    with pytest.warns(UserWarning, match="no more than its epsilon") as caught:
+        measure_gradients(normed, x)
+    assert caught[0].filename == __file__
+    measure_gradients(normed, x, torch.zeros(5, 8))  # asked for: no warning
+    zero = linear([[0.0, 0.0, 0.0]])
+    with pytest.warns(UserWarning, match="every gradient is exactly 0"):
+        measure_gradients(zero, X)
+
+
 # What is printed
 
 
@@ -374,6 +653,20 @@ def test_where_gradients_are_off(mode: type) -> None:
 # What is refused
 
 
+@pytest.mark.parametrize("loss_fn", [nn.MSELoss, "mse"])
+def test_what_is_no_loss(loss_fn: Any) -> None:
+    said = r"take an output and a target, such as nn\.MSELoss\(\), got "
+    with pytest.raises(TypeError, match=said):
+        measure_gradients(listing(), X, loss_fn=loss_fn)
+    with pytest.raises(TypeError, match="a function that runs the model"):
+        measure_loss(listing(), loss_fn)
+
+
+def test_no_sample() -> None:
+    with pytest.raises(ValueError, match=r"a sample at least, got shape \(0,"):
+        measure_gradients(nn.Linear(3, 3), torch.zeros(0, 3))
+
+
 def constant(output: Tensor, target: Tensor) -> Tensor:
     return torch.tensor(1.0)
 
@@ -481,7 +774,7 @@ def test_wrong_types(model: Any, x: Any, target: Any, words: str) -> None:
 def test_models_without_trainable_weights(measure: Callable[..., Any]) -> None:
     frozen = nn.Linear(3, 1).requires_grad_(False)
     with pytest.raises(
-        ValueError, match=r"trainable weights .*\['weight', 'bias'\]"
+        ValueError, match=r"trainable weights .*\[weight, bias\]"
     ):
         measure(frozen)
     with pytest.raises(

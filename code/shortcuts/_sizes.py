@@ -1,0 +1,115 @@
+"""Take the mean absolute value of many tensors, sharded ones included.
+
+Nothing is copied but pieces, and each device sends its numbers to the host
+once. A tensor that is sharded over processes (a DTensor) is summed where it
+lies, and one small collective for each dimension of the mesh that shards
+anything adds the sums up: all processes have to ask, and all get the same.
+"""
+
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+PIECE = 2**18  # numbers: a piece stays in the processor's cache
+
+
+def mean_sizes(
+    like: Sequence[Tensor], values: Sequence[Tensor | None]
+) -> list[float]:
+    """Return ``mean |v|`` of each value, ``nan`` for None and for no numbers.
+
+    Args:
+        like: tensors that the values are laid out like, which says where a
+            missing one would lie.
+        values: of the same shapes, on the same devices and meshes.
+    """
+    places: dict[Any, list[int]] = {}
+    for index, tensor in enumerate(like):
+        mesh = tensor.device_mesh if is_sharded(tensor) else tensor.device
+        places.setdefault(mesh, []).append(index)
+    means = [math.nan] * len(like)
+    for place, indices in places.items():
+        pairs = [(like[index], values[index]) for index in indices]
+        if isinstance(place, torch.device):
+            sums = torch.stack([_sum(t, v) for t, v in pairs])
+        else:
+            sums = _sums_over(place, pairs)
+        for index, total in zip(indices, sums.tolist(), strict=True):
+            if like[index].numel():
+                means[index] = total / like[index].numel()
+    return means
+
+
+def is_sharded(tensor: Tensor) -> bool:
+    """Say whether a tensor is a DTensor, without importing what makes them."""
+    library = _library()
+    return library is not None and isinstance(tensor, library.DTensor)
+
+
+def _library() -> Any:
+    modules = "torch.distributed.tensor", "torch.distributed._tensor"
+    loaded = (sys.modules.get(name) for name in modules)
+    return next((module for module in loaded if module), None)
+
+
+def _sums_over(mesh: Any, pairs: list[tuple[Any, Any]]) -> Tensor:
+    """Return the sums of |v| of DTensors of one mesh, over all processes."""
+    # Strided shards say no to is_shard(): what is not replicated is sharded.
+    dims = [
+        dim
+        for dim in range(mesh.ndim)
+        if any(not like.placements[dim].is_replicate() for like, _ in pairs)
+    ]
+    sums = []
+    for like, value in pairs:
+        own = like if value is None else _reduced(value)
+        copies = math.prod(
+            mesh.size(dim)
+            for dim in dims
+            if own.placements[dim].is_replicate()
+        )
+        local = None if value is None else own.to_local()
+        sums.append(_sum(own.to_local(), local) / copies)
+    total = torch.stack(sums)
+    for dim in dims:
+        torch.distributed.all_reduce(total, group=mesh.get_group(dim))
+    return total
+
+
+def _reduced(value: Any) -> Any:
+    """Return a DTensor whose parts have been added up where they were not."""
+    if not any(placement.is_partial() for placement in value.placements):
+        return value
+    placements = [
+        _library().Replicate() if placement.is_partial() else placement
+        for placement in value.placements
+    ]
+    return value.redistribute(placements=placements)
+
+
+def _sum(like: Tensor, value: Tensor | None) -> Tensor:
+    """Return the sum of ``|v|``, a double where the device has doubles."""
+    wide = torch.float32 if like.device.type == "mps" else torch.float64
+    if value is None:
+        return torch.full((), math.nan, dtype=wide, device=like.device)
+    # Half precision is added up in float32: the sum keeps its digits.
+    sizes = (piece.abs() for piece in _pieces(value))
+    parts = [
+        size.sum(dtype=torch.promote_types(size.dtype, torch.float32))
+        for size in sizes
+    ]
+    return torch.stack(parts).to(wide).sum()
+
+
+def _pieces(value: Tensor) -> Iterator[Tensor]:
+    """Cut a tensor into pieces in the order in which its numbers lie."""
+    if value.layout == torch.sparse_coo:
+        value = value.coalesce().values()
+    elif value.layout != torch.strided:
+        value = value.values()
+    order = sorted(range(value.dim()), key=value.stride, reverse=True)
+    yield from value.permute(order).reshape(-1).split(PIECE)
