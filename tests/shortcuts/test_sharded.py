@@ -66,18 +66,9 @@ def mixed(mesh: DeviceMesh) -> nn.Module:
     return model
 
 
-PLAN = {
-    "even": ColwiseParallel(),
-    "wide": RowwiseParallel(),
-    "uneven": ColwiseParallel(output_layouts=Shard(1)),
-    "norm": SequenceParallel(),
-    "few": ColwiseParallel(output_layouts=Replicate()),
-}
-
-
 def tensor_parallel(mesh: DeviceMesh) -> nn.Module:
-    own = {key: PLAN[key] for key in ("even", "wide")}
-    return parallelize_module(Model(), mesh, own)
+    plan = {"even": ColwiseParallel(), "wide": RowwiseParallel()}
+    return parallelize_module(Model(), mesh, plan)
 
 
 def sequence_parallel(mesh: DeviceMesh) -> nn.Module:
@@ -90,7 +81,15 @@ def sequence_parallel(mesh: DeviceMesh) -> nn.Module:
 
 
 def both(mesh: DeviceMesh) -> nn.Module:
-    return fully_shard(tensor_parallel(mesh["tp"]), mesh=mesh["dp"])
+    return fully_shard(sequence_parallel(mesh["tp"]), mesh=mesh["dp"])
+
+
+def strided(mesh: DeviceMesh) -> nn.Module:
+    model = nn.Linear(6, 4, bias=False)
+    nn.init.ones_(model.weight)
+    rows = ColwiseParallel(output_layouts=Replicate())
+    parallelize_module(model, mesh["tp"], rows)
+    return fully_shard(model, mesh=mesh["dp"])
 
 
 def ddp(mesh: DeviceMesh) -> nn.Module:
@@ -114,6 +113,7 @@ SITUATIONS: dict[str, tuple[Callable[[Any], nn.Module], Any, int]] = {
     "tensor parallel on 3": (tensor_parallel, 3, 1),
     "sequence parallel on 3": (sequence_parallel, 3, 2),
     "fsdp2 and tensor parallel on 2 x 2": (both, (2, 2), 3),
+    "rows sharded twice on 2 x 2": (strided, (2, 2), 2),
     "ddp on 2": (ddp, 2, 0),
 }
 
@@ -162,7 +162,7 @@ def part(make: Callable[[Any], nn.Module], mesh: Any) -> tuple[int, int]:
     """Return which part of the data a process has, and of how many."""
     if make in (tensor_parallel, sequence_parallel, mixed):
         return 0, 1  # the same on all
-    if make is both:
+    if make in (both, strided):
         return mesh["dp"].get_local_rank(), mesh["dp"].size()
     rank = 0
     for at, size in zip(mesh.get_coordinate(), mesh.shape, strict=True):
@@ -171,11 +171,11 @@ def part(make: Callable[[Any], nn.Module], mesh: Any) -> tuple[int, int]:
 
 
 def whole(make: Callable[[Any], nn.Module]) -> nn.Module:
-    if make is smallest:
+    if make in (smallest, strided):
         model: nn.Module = nn.Linear(6, 4, bias=False)
         nn.init.ones_(model.weight)
         return model
-    if make is sequence_parallel:
+    if make in (sequence_parallel, both):
         return nn.Sequential(nn.Linear(6, 4), nn.LayerNorm(4))
     return Model()
 
