@@ -39,7 +39,7 @@ class Model(nn.Module):
         self.few = nn.Linear(5, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map samples of 3 tokens of 6 numbers."""
+        """Map samples of 6 tokens of 6 numbers."""
         x = x + self.wide(self.even(x).relu())
         x = self.norm(self.uneven(x))
         y: Tensor = self.few(self.again(self.tied(x).relu()))
@@ -120,7 +120,7 @@ SITUATIONS: dict[str, tuple[Callable[[Any], nn.Module], Any, int]] = {
 
 def inputs(samples: int) -> Tensor:
     generator = torch.Generator().manual_seed(412)
-    return torch.randn(samples, 3, 6, generator=generator)
+    return torch.randn(samples, 6, 6, generator=generator)
 
 
 def loss(model: nn.Module, x: Tensor) -> Tensor:
