@@ -112,7 +112,7 @@ SITUATIONS: dict[str, tuple[Callable[[Any], nn.Module], Any, int]] = {
     "tensor parallel on 2": (tensor_parallel, 2, 1),
     "tensor parallel on 3": (tensor_parallel, 3, 1),
     "sequence parallel on 3": (sequence_parallel, 3, 2),
-    "fsdp2 and tensor parallel on 2 x 2": (both, (2, 2), 3),
+    "fsdp2 and tensor parallel on 2 x 2": (both, (2, 2), 2),
     "rows sharded twice on 2 x 2": (strided, (2, 2), 2),
     "ddp on 2": (ddp, 2, 0),
 }
