@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from shortcuts._checks import (
     check_input,
+    check_tensor,
     checked_number,
     checked_whole,
     new_activation,
@@ -53,10 +54,12 @@ class Block(nn.Module):
         The stream stays as it was, even where the branch works in place.
 
         Raises:
+            TypeError: if it is no tensor.
             ValueError: if it has another shape, which torch would silently
                 repeat until the shapes agree.
         """
         out: Tensor = self.branch(h.clone())
+        check_tensor("what the branch returns", out)
         if out.shape != h.shape:
             raise ValueError(
                 f"expected a branch that keeps the shape {tuple(h.shape)}, "

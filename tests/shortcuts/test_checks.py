@@ -37,6 +37,14 @@ LAYER, X = nn.Linear(2, 2), torch.ones(1, 2)
 INF = torch.tensor([1.0, math.inf])
 
 
+class Pair(nn.Module):
+    """A branch that returns two tensors."""
+
+    def forward(self, h: torch.Tensor) -> Any:
+        """Return it twice."""
+        return h, h
+
+
 def ensemble(**options: Any) -> Ensemble:
     return Ensemble([2, 1], False, **{"seeds": [0]} | options)
 
@@ -55,6 +63,20 @@ def ensemble(**options: Any) -> Ensemble:
         (
             lambda: check_input(torch.arange(3), 3),
             "a floating-point input, got torch.int64",
+        ),
+        (
+            lambda: DeepNeuralNetwork([2, 1], True)([1.0, 2.0]),
+            "the input to be a tensor, got list",
+        ),
+        (
+            lambda: Residual(Pair())(X),
+            "what the branch returns to be a tensor, got tuple",
+        ),
+        (
+            lambda: DeepNeuralNetwork([2, 2], True, activation=torch.relu),
+            "activation to be a class or function that makes a module without "
+            f"being given anything, such as nn.GELU, got {torch.relu!r}, "
+            'which says: relu() missing 1 required positional arguments: "input"',
         ),
         (
             lambda: checked_sizes([3, 0]),
