@@ -76,7 +76,8 @@ def ensemble(**options: Any) -> Ensemble:
             lambda: DeepNeuralNetwork([2, 2], True, activation=torch.relu),
             "activation to be a class or function that makes a module without "
             f"being given anything, such as nn.GELU, got {torch.relu!r}, "
-            'which says: relu() missing 1 required positional arguments: "input"',
+            "which says: relu() missing 1 required positional arguments: "
+            '"input"',
         ),
         (
             lambda: checked_sizes([3, 0]),
