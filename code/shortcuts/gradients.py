@@ -278,7 +278,8 @@ def _check_fsdp1(model: nn.Module) -> None:
                 "expected whole parameters, got a FullyShardedDataParallel "
                 "(FSDP1), which keeps pieces: measure inside "
                 "FullyShardedDataParallel.summon_full_params(model, "
-                "with_grads=True), or shard with fully_shard (FSDP2)"
+                "with_grads=True) after use_orig_params=True, or shard with "
+                "fully_shard (FSDP2)"
             )
 
 
