@@ -48,10 +48,12 @@ def recorded(
 
     def go_on(value: object, module: nn.Module) -> Tensor | None:
         """Note where the stream is: best at the next block's entrance."""
-        x, streams = first_tensor(value), steps[-1].streams if steps else None
-        if x is not None and streams is not None:
-            if module in names or not streams:
-                streams.insert(0, x.clone())
+        x = first_tensor(value)
+        if x is None or not steps:
+            return x
+        streams = steps[-1].streams
+        if module in names or not streams:
+            streams.insert(0, x.clone())
         return x
 
     def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
@@ -75,9 +77,9 @@ def recorded(
         steps.append(Step(names[module], *entered.pop(), y.clone(), made))
 
     with ExitStack() as stack:
-        stack.enter_context(kept_state(model))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
+        stack.enter_context(kept_state(model))
         for module in model.modules():
             before = module.register_forward_pre_hook(enter, with_kwargs=True)
             stack.callback(before.remove)
@@ -141,12 +143,14 @@ def _probes(
     """
     n = like.numel()
     if n <= count:
-        vectors: Iterable[Tensor] = torch.eye(n) * math.sqrt(n)
+        vectors: Iterable[Tensor] = torch.eye(
+            n, dtype=torch.float64
+        ) * math.sqrt(n)
     else:
         signs = partial(torch.randint, 2, (n,), generator=generator)
         vectors = (signs() * 2 - 1 for _ in range(count))
     for vector in vectors:
-        yield vector.reshape(like.shape).to(like)
+        yield vector.reshape(like.shape).to(like.dtype).to(like.device)
 
 
 def _found(x: Tensor | None, block: str, verb: str) -> Tensor:

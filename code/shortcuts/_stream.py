@@ -78,7 +78,7 @@ def first_tensor(value: object) -> Tensor | None:
         parts = value.values()
     elif isinstance(value, tuple | list):
         parts = value
-    elif is_dataclass(value):
+    elif is_dataclass(value) and not isinstance(value, type):
         parts = (getattr(value, field.name) for field in fields(value))
     found = (first_tensor(part) for part in parts)
     return next((tensor for tensor in found if tensor is not None), None)

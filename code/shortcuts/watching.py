@@ -150,8 +150,6 @@ class Watch:
 
     def _see(self, block: str, _: nn.Module, __: Any, output: object) -> None:
         """Note what a block returns."""
-        if not self._handles:  # compiled code calls hooks that are gone
-            return
         h: Any = first_tensor(output)
         if h is None:
             raise TypeError(
@@ -165,7 +163,7 @@ class Watch:
             h.register_hook(partial(self._add, f"delta/{block}"))
 
     def _add(self, name: str, value: Tensor) -> None:
-        if not self._handles:
+        if not self._handles:  # a graph may outlive this Watch
             return
         value = value.detach()
         if hasattr(value, "to_local"):  # a DTensor
