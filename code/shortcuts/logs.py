@@ -476,7 +476,7 @@ def shortened(names: Sequence[str], longest: int) -> tuple[str, list[str]]:
         >>> shortened(["net.blocks.0.weight", "net.blocks.1.weight"], 8)
         ('net.blocks.*.weight', ['0', '1'])
         >>> shortened(["blocks.0.attention.query.weight"], 20)
-        ('*', ['blocks.0.at…y.weight'])
+        ('*', ['blocks.0.a…ry.weight'])
     """
     parts = [name.split(".") for name in names]
     least = min(map(len, parts)) - 1 if len(names) > 1 else 0
