@@ -22,12 +22,17 @@ import torch
 from cycler import cycler
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, Patch, PathPatch
+from matplotlib.path import Path
 from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.transforms import Bbox, BboxTransformTo
 from torch import Tensor
 
 from shortcuts._checks import check_finite
+from shortcuts.logs import GradientLog, shortened
 from shortcuts.statistics import Proportion, quantiles
 
 # From Okabe and Ito's colours, which colour-blind readers can tell apart; the
@@ -73,6 +78,15 @@ THEORY: dict[str, Any] = {
     "color": COLOURS["ink"],
     "linestyle": (0, (3, 2)),
     "linewidth": 1.2,
+}
+# Sizes are colours of this map: its lightness goes one way, on a dark page and
+# for colour-blind readers, too.
+SIZES = "viridis"
+# What has no size to be coloured, and how it looks instead
+BLANK: dict[str, dict[str, Any]] = {
+    "exactly 0": {"ec": COLOURS["grey"], "hatch": "////"},
+    "nan or inf": {"ec": COLOURS["ink"], "hatch": "xxxxx"},
+    "not logged": {"ec": COLOURS["grey"]},
 }
 WIDTH = 6.4  # inches, the text width of a page
 
@@ -764,3 +778,153 @@ def draw_blocks(blocks: Mapping[str, Sequence[str]]) -> BookFigure:
             above = parts.index("+") - 1
             _draw_boxes(axes, title, labels, {above: 0})
     return figure
+
+
+def draw_log(
+    logs: GradientLog | Mapping[str, GradientLog],
+    lens: str,
+    *,
+    label: str,
+    x_label: str = "step",
+) -> BookFigure:
+    """Draw the numbers of a lens as colours, names over steps.
+
+    A cell lies at its step and reaches half way to the steps beside it. The
+    first name is at the bottom, where the input of a network is drawn. The
+    colours are logarithmic. What has none is hatched, and a legend counts it;
+    what is absent is left blank. Where many names stand close, some are
+    written; what all have in common stands once, beside them.
+
+    Args:
+        logs: one, or one for each title, to be drawn side by side with the
+            same colours.
+        lens: which of their numbers to draw.
+        label: what the colours stand for, with its unit.
+        x_label: what the steps are.
+
+    Raises:
+        ValueError: if there is no log, one does not have the lens, or a number
+            is negative.
+
+    Example:
+        >>> from shortcuts.figures import draw_log
+        >>> from shortcuts.logs import GradientLog
+        >>> log = GradientLog()
+        >>> _ = log.add(0, dW={"blocks.0": 0.5, "blocks.1": 2.0})
+        >>> figure = draw_log(log, "dW", label="mean $|dL/dW|$")
+        >>> figure.axes[0].collections[0].get_array().tolist()
+        [[0.5], [2.0]]
+    """
+    titled = {"": logs} if isinstance(logs, GradientLog) else dict(logs)
+    if not titled:
+        raise ValueError("expected at least one log, got none")
+    names = [log.names(lens) for log in titled.values()]
+    grids = [_grid(log, lens) for log in titled.values()]
+    cells = np.ma.hstack([grid.ravel() for grid in grids])
+    lowest = np.nanmin(cells.filled(0), initial=0)
+    if lowest < 0:
+        raise ValueError(f"expected no negative {lens!r}, got {lowest}")
+    blank = {kind: flags.sum() for kind, flags in _blank(cells).items()}
+    sizes = cells[~np.any(list(_blank(cells).values()), axis=0)]
+    norm = LogNorm(sizes.min(), sizes.max()) if len(sizes) else LogNorm()
+    same = all(others == names[0] for others in names)
+    with _book_style():
+        # Each of a few names has a line; many share the height of fourteen.
+        height = 1.6 + 0.2 * min(max(map(len, names)), 14)
+        # The cells are pixels, and an SVG holds as many as the figure has.
+        figure = BookFigure(figsize=(WIDTH, height), dpi=200)
+        row = figure.subplots(1, len(titled), squeeze=False, sharey=same)[0]
+        for i, (axes, title) in enumerate(zip(row, titled, strict=True)):
+            _draw_grid(axes, titled[title].steps, grids[i], norm)
+            axes.set_title(title, fontsize=10)
+            axes.set_xlabel(x_label)
+            most = 1 + 6 // len(titled)
+            axes.xaxis.set_major_locator(_whole_ticks(most))
+            if i == 0 or not same:
+                _name_some(axes, names[i], 20 if same else 24 // len(titled))
+        if len(sizes):
+            colours = ScalarMappable(norm, SIZES)
+            figure.colorbar(colours, ax=list(row), label=label)
+        legend = [
+            Patch(fc="none", label=f"{kind} ({count:,})", **BLANK[kind])
+            for kind, count in blank.items()
+            if count
+        ]
+        if legend:
+            figure.legend(handles=legend, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _grid(log: GradientLog, lens: str) -> Any:
+    """Return the numbers of each name in a row, masked where absent."""
+    rows = [log.values(f"{lens}/{name}") for name in log.names(lens)]
+    absent = [[value is None for value in row] for row in rows]
+    return np.ma.array(np.array(rows, dtype=float), mask=absent)
+
+
+def _blank(grid: Any) -> dict[str, Any]:
+    """Return which cells have no colour, for each reason."""
+    numbers = grid.filled(1.0)
+    flags = numbers == 0, ~np.isfinite(numbers), np.ma.getmaskarray(grid)
+    return dict(zip(BLANK, flags, strict=True))
+
+
+def _draw_grid(
+    axes: Axes, steps: Sequence[int], grid: Any, norm: LogNorm
+) -> None:
+    gaps = [b - a for a, b in pairwise(steps)] or [1]
+    around = [steps[0] - gaps[0], *steps, steps[-1] + gaps[-1]]
+    edges = [(a + b) / 2 for a, b in pairwise(around)]
+    blank = _blank(grid)
+    coloured = np.ma.array(grid, mask=np.any(list(blank.values()), axis=0))
+    heights = np.arange(len(grid) + 1) - 0.5
+    mesh = axes.pcolormesh(edges, heights, coloured, norm=norm, cmap=SIZES)
+    # Between paths a browser leaves seams, and many make a large file.
+    mesh.set_rasterized(True)
+    for kind, flags in blank.items():
+        if flags.any():
+            outline = _outline(flags, edges)
+            patch = PathPatch(outline, fc="none", lw=0.6, **BLANK[kind])
+            patch.set_rasterized(len(outline) > 2000)
+            axes.add_patch(patch)
+    axes.grid(visible=False)
+
+
+def _outline(flags: Any, edges: Sequence[float]) -> Path:
+    """Return boxes around flags: runs in a row, rows with equal ones as one.
+
+    A row is a height of one, and the first is around zero.
+    """
+    boxes: list[Path] = []
+    begun: dict[tuple[int, int], int] = {}  # first and end of a run: its row
+    for height, flagged in enumerate([*flags, flags[0] & False]):
+        turns = np.flatnonzero(np.diff(np.pad(flagged, 1).astype(int)))
+        runs = dict.fromkeys(zip(turns[::2], turns[1::2], strict=True), height)
+        for run in begun.keys() - runs.keys():
+            (left, right), low = run, begun.pop(run) - 0.5
+            corners = Bbox.from_extents(
+                edges[left], low, edges[right], height - 0.5
+            )
+            boxes.append(
+                Path.unit_rectangle().transformed(BboxTransformTo(corners))
+            )
+        begun = runs | begun
+    return Path.make_compound_path(*boxes)
+
+
+def _name_some(axes: Axes, names: Sequence[str], longest: int) -> None:
+    """Write names beside their rows, as many as there is room for."""
+    common, own = shortened(names, longest)
+    ticks = _whole_ticks(14).tick_values(0, len(names) - 1)
+    places = [int(tick) for tick in ticks if 0 <= tick < len(names)]
+    axes.set_yticks(places, [own[place] for place in places], fontsize=9)
+    room = 12 + 2 * min(len(names), 14)  # characters, from below to above
+    if len(common) > room:
+        common = f"…{common[-room:]}"
+    if common != "*":
+        axes.set_ylabel(common)
+
+
+def _whole_ticks(most: int) -> MaxNLocator:
+    round_steps = [1, 2, 5, 10]
+    return MaxNLocator(most, integer=True, min_n_ticks=1, steps=round_steps)
