@@ -445,7 +445,7 @@ class GradientLog:
         }
 
     def _as_csv(self) -> str:
-        text = io.StringIO(newline="")
+        text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["step", *self._columns])
         columns = self._steps, *self._columns.values()
@@ -644,7 +644,7 @@ Rows = Iterator[tuple[int, dict[str, float]]]
 
 
 def _rows_of_csv(text: str) -> Rows:
-    head, *rows = csv.reader(io.StringIO(text, newline=""))
+    head, *rows = csv.reader(io.StringIO(text))
     if head[0] != "step":
         raise ValueError(f"a first column {head[0]!r}, not 'step'")
     for step, *cells in rows:

@@ -708,12 +708,22 @@ def test_no_words_lie_over_others(layers: int, panels: int) -> None:
 
 def test_a_large_log_is_a_small_file_and_always_the_same() -> None:
     log = deep(300, 30)
-    log.add(90_000, h={n: i % 2 for i, n in enumerate(log.names("h"))})
     svg = draw_log(log, "h", label="")._repr_mimebundle_()["image/svg+xml"]
     assert svg.count("<image") == 2  # all cells, and the bar
     assert len(svg) < 200_000
     again = draw_log(log, "h", label="")._repr_mimebundle_()["image/svg+xml"]
     assert svg == again
+
+
+def test_many_blank_boxes_are_pixels_too() -> None:
+    few, many = GradientLog(), GradientLog()
+    for step in range(50):
+        few.add(step, h={"a": step % 2})
+        many.add(step, h={f"{i}": (step + i) % 2 for i in range(50)})
+    panels = draw_log({"few": few, "many": many}, "h", label="").axes[:2]
+    assert [axes.patches[0].get_rasterized() for axes in panels] == [
+        *(False, True)
+    ]
 
 
 def test_logs_that_cannot_be_drawn() -> None:

@@ -263,6 +263,13 @@ def test_a_table_of_long_names_fits_its_width() -> None:
     assert lines[-1].startswith(f"{own[:24]}…{own[-23:]} ")
 
 
+def test_a_table_is_as_wide_as_it_may_be() -> None:
+    log = log_of(*({"twelve chars": 1.01 + i / 100} for i in range(8)))
+    for width in range(40, 64):  # a column takes 2 + 4
+        (head, row) = log.table(width=width).splitlines()
+        assert len(head) == len(row) == 12 + (width - 12) // 6 * 6
+
+
 def test_what_names_have_in_common() -> None:
     assert shortened(["a.0.w", "a.1.w"], 9) == ("a.*.w", ["0", "1"])
     assert shortened(["a.b", "a"], 9) == ("*", ["a.b", "a"])
@@ -297,6 +304,7 @@ def test_the_first_over_the_last_of_names_alike() -> None:
 def test_a_name_is_alike_with_the_most_others() -> None:
     names = ["b.0.fc.0", "b.0.fc.1", "b.1.fc.0", "b.1.fc.1", "b.2.fc.0"]
     names += ["c.0.c.0", "c.0.c.1", "c.1.c.0", "c.1.c.1", "one.5"]
+    names += ["d.0.x.0", "d.1.x.0", "d.0.x.1", "d.0.x.2"]
     values = {name: float(i + 1) for i, name in enumerate(names)}
     found = {
         group.pattern: (group.first, group.last, *group.ratios)
@@ -307,6 +315,7 @@ def test_a_name_is_alike_with_the_most_others() -> None:
         "b.*.fc.1": (0, 1, 2 / 4),  # two either way: the leftmost number
         "c.*.c.0": (0, 1, 6 / 8),
         "c.*.c.1": (0, 1, 7 / 9),
+        "d.0.x.*": (0, 2, 11 / 14),  # three, so d.1.x.0 is like no other
     }
 
 
@@ -437,7 +446,7 @@ def test_the_files(tmp_path: Path) -> None:
 @given(
     rows=st.lists(
         st.dictionaries(
-            st.sampled_from(["a", "b"]) | st.text(max_size=5),
+            st.sampled_from(["a", 'b,"c"', "d\r\n"]) | st.text(max_size=5),
             st.floats(),
             max_size=5,
         ),
