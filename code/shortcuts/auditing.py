@@ -110,7 +110,7 @@ class Audit(list[Row]):
         """Align the names to the left and the numbers to the right."""
         head = "block", "|h|", "|dL/dh|", "|dL/dW|", "zeros", "shortcut"
         formats = ".3g", ".3g", ".3g", ".3g", ".2f"
-        rows = [(r.block, *map(_written, r[1:], formats)) for r in self]
+        rows = [(r.block, *map(_cell, r[1:], formats)) for r in self]
         table: list[tuple[str, ...]] = [head, *rows]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         return "\n".join(
@@ -121,7 +121,7 @@ class Audit(list[Row]):
         )
 
 
-def _written(value: float | None, digits: str) -> str:
+def _cell(value: float | None, digits: str) -> str:
     return "-" if value is None else format(value, digits)
 
 
@@ -192,7 +192,7 @@ def audit(
     generator = torch.Generator().manual_seed(0)
     with recorded(model, found) as steps:
         value = loss()
-        _check_loss(value)
+        _check_scalar(value)
         check_ran("loss", found, steps)
         outputs = [step.made for step in steps if step.made is not None]
         # Inputs, too: they lead the gradients through blocks that are frozen.
@@ -225,7 +225,7 @@ def _row(
         h=_mean(mean_sizes(outputs, outputs), outputs),
         delta=_mean(_sizes(deltas, outputs), outputs),
         gradient=_mean(_sizes(grads, weights), weights) if weights else None,
-        zeros=_mean(_zeros(grads), weights) if weights else None,
+        zeros=_mean(_zero_shares(grads), weights) if weights else None,
         shortcut=fmean(diagonals) if diagonals else None,
     )
 
@@ -247,7 +247,7 @@ def _sizes(
     )
 
 
-def _zeros(grads: Iterable[Tensor | None]) -> Iterator[float]:
+def _zero_shares(grads: Iterable[Tensor | None]) -> Iterator[float]:
     for grad in grads:
         if grad is None:
             yield 1.0
@@ -274,7 +274,7 @@ def _check_callable(name: str, value: object) -> None:
         )
 
 
-def _check_loss(loss: Tensor) -> None:
+def _check_scalar(loss: Tensor) -> None:
     # One that is not finite is measured: the rows say where that began.
     check_tensor("loss", loss)
     if loss.shape != () or not loss.requires_grad:

@@ -90,7 +90,7 @@ def measure_loss(
         grads = torch.autograd.grad(
             value, list(weights.values()), allow_unused=True
         )
-    return _means(weights, grads)
+    return _named_means(weights, grads)
 
 
 def measure_gradients(
@@ -245,7 +245,7 @@ def gradient_means(
         raise ValueError(f"expected scale to be above 0, got {scale!r}")
     _check_fsdp1(model)
     weights = trainable_weights(model)
-    return _means(weights, (w.grad for w in weights.values()), scale)
+    return _named_means(weights, (w.grad for w in weights.values()), scale)
 
 
 def _weights_of_one_process(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -283,7 +283,7 @@ def _check_fsdp1(model: nn.Module) -> None:
             )
 
 
-def _means(
+def _named_means(
     weights: dict[str, nn.Parameter],
     grads: Iterable[Tensor | None],
     scale: float = 1.0,
