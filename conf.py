@@ -35,7 +35,7 @@ extensions = [
 nitpicky = True
 nitpick_ignore_regex = [
     # These have no inventory here that needs no network.
-    ("py:.*", r"(collections|contextlib|jaxtyping|matplotlib|numbers)\..*"),
+    ("py:.*", r"(collections|contextlib|jaxtyping|matplotlib|numbers|pathlib)\..*"),
 ]
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True

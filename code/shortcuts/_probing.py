@@ -19,7 +19,7 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from shortcuts._checks import listed
 from shortcuts._state import kept_state
-from shortcuts._stream import first_tensor, is_recomputing
+from shortcuts._stream import first_tensor
 
 
 @dataclass(eq=False)
@@ -39,9 +39,12 @@ class Step:
 
 @contextmanager
 def recorded(
-    model: nn.Module, blocks: dict[str, nn.Module]
-) -> Iterator[list[Step]]:
-    """Note each run of a block, with gradients, and leave all as it was."""
+    model: nn.Module, blocks: dict[str, nn.Module], run: Callable[[], Any]
+) -> Iterator[tuple[Any, list[Step]]]:
+    """Run the model, note each run of a block, and leave all as it was.
+
+    Yields what ``run`` has returned, with gradients, and the steps.
+    """
     names = {block: name for name, block in blocks.items()}
     steps: list[Step] = []
     entered: list[tuple[torch.Size, GradientEdge]] = []
@@ -53,22 +56,19 @@ def recorded(
             return x
         streams = steps[-1].streams
         if module in names or not streams:
+            # A copy: the model may change its own in place.
             streams.insert(0, x.clone())
         return x
 
     def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
-        if is_recomputing():
-            return
         x = go_on((args, kwargs), module)
         if module in names:
             x = _found(x, names[module], "take")
             if not x.requires_grad:
-                stack.callback(x.requires_grad_().requires_grad_, False)
+                kept.callback(x.requires_grad_().requires_grad_, False)
             entered.append((x.shape, get_gradient_edge(x)))
 
     def leave(module: nn.Module, _: Any, output: object) -> None:
-        if is_recomputing():
-            return
         if module not in names:
             go_on(output, module)
             return
@@ -76,15 +76,19 @@ def recorded(
         made = get_gradient_edge(y) if y.requires_grad else None
         steps.append(Step(names[module], *entered.pop(), y.clone(), made))
 
-    with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
-        stack.enter_context(kept_state(model))
-        for module in model.modules():
-            before = module.register_forward_pre_hook(enter, with_kwargs=True)
-            stack.callback(before.remove)
-            stack.callback(module.register_forward_hook(leave).remove)
-        yield steps
+    with ExitStack() as kept:
+        kept.enter_context(torch.inference_mode(False))
+        kept.enter_context(torch.enable_grad())
+        kept.enter_context(kept_state(model))
+        with ExitStack() as hooks:
+            for module in model.modules():
+                for handle in (
+                    module.register_forward_pre_hook(enter, with_kwargs=True),
+                    module.register_forward_hook(leave),
+                ):
+                    hooks.callback(handle.remove)
+            value = run()
+        yield value, steps
 
 
 def check_ran(name: str, blocks: Iterable[str], steps: Iterable[Step]) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 
-import torch
 from torch import Tensor, nn
 
 from shortcuts._checks import check_module, listed
@@ -82,11 +81,6 @@ def first_tensor(value: object) -> Tensor | None:
         parts = (getattr(value, field.name) for field in fields(value))
     found = (first_tensor(part) for part in parts)
     return next((tensor for tensor in found if tensor is not None), None)
-
-
-def is_recomputing() -> bool:
-    """Say whether this runs within a backward pass, as checkpointing does."""
-    return torch._C._current_graph_task_id() != -1
 
 
 def _unwrapped(name: str) -> str:

@@ -45,7 +45,7 @@ def jacobian_gains(
     most ``sqrt(2 / probes)``. Where ``n`` is not above ``probes``, the gain is
     exact. Probes come from a generator of their own, so a second call
     returns the same. The model is left as it was, as by
-    :func:`shortcuts.measure_loss`.
+    :func:`shortcuts.gradients.measure_loss`.
 
     Args:
         model: the model, in the mode it is in.
@@ -76,8 +76,7 @@ def jacobian_gains(
     _check_callable("run", run)
     generator = torch.Generator().manual_seed(0)
     squares, counts = dict.fromkeys(found, 0.0), dict.fromkeys(found, 0)
-    with recorded(model, found) as steps:
-        run()
+    with recorded(model, found, run) as (_, steps):
         check_ran("run", found, steps)
         for step in steps:
             if not step.output.requires_grad:
@@ -142,10 +141,12 @@ def audit(
     counts whether the block adds it or the model around it. Where that has
     another shape than the block's input, the block's own output is taken;
     where that has, too, there is no diagonal, and ``None`` is printed as
-    ``-``. It is an average over random probes, and exact if the stream has no
-    more than ``probes`` numbers.
+    ``-``. A shortcut that begins further up, before a norm in front of the
+    block, is none around the block, and not seen. The diagonal is an average
+    over random probes, and exact if the stream has no more than ``probes``
+    numbers.
 
-    The model is left as it was, as by :func:`shortcuts.measure_loss`, and a
+    The model is left as it was, as by :func:`shortcuts.gradients.measure_loss`, and a
     second call returns the same. What the loss does not depend on has the
     derivative 0, and a loss that is not finite is measured all the same: the
     first row that is not finite says where it began.
@@ -190,9 +191,14 @@ def audit(
     probes = checked_whole("probes", probes, low=1)
     _check_callable("loss", loss)
     generator = torch.Generator().manual_seed(0)
+<<<<<<< HEAD
     with recorded(model, found) as steps:
         value = loss()
         _check_scalar(value)
+=======
+    with recorded(model, found, loss) as (value, steps):
+        _check_loss(value)
+>>>>>>> watch
         check_ran("loss", found, steps)
         outputs = [step.made for step in steps if step.made is not None]
         # Inputs, too: they lead the gradients through blocks that are frozen.

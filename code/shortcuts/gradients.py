@@ -248,7 +248,7 @@ def gradient_means(
     return _named_means(weights, (w.grad for w in weights.values()), scale)
 
 
-def _weights_of_one_process(model: nn.Module) -> dict[str, nn.Parameter]:
+def _weights_of_one_process(model: nn.Module) -> dict[str, Tensor]:
     _check_fsdp1(model)
     weights = trainable_weights(model)
     if isinstance(model, nn.parallel.DistributedDataParallel):
@@ -284,7 +284,7 @@ def _check_fsdp1(model: nn.Module) -> None:
 
 
 def _named_means(
-    weights: dict[str, nn.Parameter],
+    weights: dict[str, Tensor],
     grads: Iterable[Tensor | None],
     scale: float = 1.0,
 ) -> dict[str, float]:

@@ -18,7 +18,7 @@ from torch.utils.hooks import RemovableHandle
 
 from shortcuts._checks import checked_number, listed
 from shortcuts._sizes import _sum, mean_sizes
-from shortcuts._stream import find_blocks, first_tensor, is_recomputing
+from shortcuts._stream import find_blocks, first_tensor
 from shortcuts.weights import trainable_weights
 
 
@@ -156,7 +156,8 @@ class Watch:
                 f"expected block {block} to return a tensor of floating-point "
                 f"numbers, or one among others, got {type(output).__name__}"
             )
-        if not is_recomputing():
+        # Within a backward pass, it is checkpointing that runs the block.
+        if torch._C._current_graph_task_id() == -1:
             self._add(f"h/{block}", h)
         if h.requires_grad:
             self._graded = True

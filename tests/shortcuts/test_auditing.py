@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.func import jacrev
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from shortcuts import DeepNeuralNetwork, measure_loss
 from shortcuts.auditing import Audit, Row, audit, jacobian_gains
@@ -195,6 +195,23 @@ def test_the_diagonal_where_the_stream_goes_on() -> None:
         h = (h + layer(h)).detach()
 
 
+def test_a_stream_that_is_changed_in_place() -> None:
+    blocks = [Applies(lambda x: x / 2), Applies(lambda x: x / 4)]
+    other, first = nn.Identity(), nn.Linear(1, 1)
+
+    def loss() -> Tensor:
+        h: Tensor = first(torch.ones(9, 1))
+        for block in blocks:
+            h += other(block(h))
+        return h.sum()
+
+    model = nn.ModuleList([*blocks, other, first])
+    rows = audit(model, loss, blocks=blocks)
+    diagonals = [row.shortcut for row in rows]
+    # Behind the last block, the next module takes what the block returns.
+    assert diagonals == pytest.approx([1.5, 0.25])
+
+
 @pytest.mark.parametrize(
     ("use_shortcut", "low", "high"), [(False, -0.2, 0.2), (True, 0.8, 1.2)]
 )
@@ -272,6 +289,19 @@ def test_shortcuts_of_a_resnet(
     first, *rows = audit(model, squares(model, torch.randn(4, 3, 10, 10)))
     assert first.shortcut is None
     assert all(low < row.shortcut < high for row in rows)
+
+
+def test_audits_under_checkpointing() -> None:
+    model, x = perceptron(4), torch.linspace(-1, 1, 20).double().view(5, 4)
+
+    def loss() -> Tensor:
+        h = x
+        for block in model:
+            h = checkpoint(block, h, use_reentrant=False)
+        return h.square().mean()
+
+    with set_checkpoint_early_stop(False):  # so that hooks would run again
+        assert audit(model, loss) == audit(model, squares(model, x))
 
 
 def test_weights_without_a_gradient() -> None:

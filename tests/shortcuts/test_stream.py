@@ -27,10 +27,10 @@ def test_the_longest_list_of_alike_modules() -> None:
 
 
 def test_a_module_that_stands_twice_counts_once() -> None:
-    layer = nn.Linear(2, 2)
-    assert list(find_blocks(nn.Sequential(layer, nn.Linear(2, 2), layer))) == [
-        "0",
-        "1",
+    again = nn.ModuleList([nn.Linear(2, 2)] * 4)
+    assert list(find_blocks(model(again=again, h=linears(2)))) == [
+        "h.0",
+        "h.1",
     ]
 
 
