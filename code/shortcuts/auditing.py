@@ -146,8 +146,9 @@ def audit(
     over random probes, and exact if the stream has no more than ``probes``
     numbers.
 
-    The model is left as it was, as by :func:`shortcuts.gradients.measure_loss`, and a
-    second call returns the same. What the loss does not depend on has the
+    The model is left as it was, as by
+    :func:`shortcuts.gradients.measure_loss`, and a second call returns the
+    same. What the loss does not depend on has the
     derivative 0, and a loss that is not finite is measured all the same: the
     first row that is not finite says where it began.
 
@@ -191,14 +192,8 @@ def audit(
     probes = checked_whole("probes", probes, low=1)
     _check_callable("loss", loss)
     generator = torch.Generator().manual_seed(0)
-<<<<<<< HEAD
-    with recorded(model, found) as steps:
-        value = loss()
-        _check_scalar(value)
-=======
     with recorded(model, found, loss) as (value, steps):
-        _check_loss(value)
->>>>>>> watch
+        _check_scalar(value)
         check_ran("loss", found, steps)
         outputs = [step.made for step in steps if step.made is not None]
         # Inputs, too: they lead the gradients through blocks that are frozen.
