@@ -83,7 +83,7 @@ def measure_loss(
             f"the loss, such as lambda: model(x).sum(), got {loss!r}"
         )
     weights = _weights_of_one_process(model)
-    with kept_state(model), torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad(), kept_state(model):
         value = loss()
         _check_loss(value)
         # Unlike loss.backward(), this adds nothing to .grad.
