@@ -35,7 +35,8 @@ extensions = [
 nitpicky = True
 nitpick_ignore_regex = [
     # These have no inventory here that needs no network.
-    ("py:.*", r"(collections|contextlib|jaxtyping|matplotlib|numbers|pathlib)\..*"),
+    ("py:.*", r"(collections|contextlib|numbers|pathlib)\..*"),
+    ("py:.*", r"(jaxtyping|matplotlib)\..*"),
 ]
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True

@@ -24,9 +24,9 @@ from matplotlib.patches import StepPatch
 from matplotlib.text import Text
 
 from shortcuts.figures import (
+    COLOURED,
     COLOURS,
     LINES,
-    COLOURED,
     STYLE,
     BookFigure,
     Column,

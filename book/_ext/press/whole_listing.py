@@ -3,7 +3,8 @@
 It is put together from the cells of the chapter and from what they use of the
 package, as it is written there. Left out are drawings, programs that a cell
 starts, the shapes in type hints (jaxtyping is not torch), and all but the
-first lines of docstrings. What a cell shows by ending in it, the listing prints.
+first lines of docstrings. What a cell shows by ending in it, the listing
+prints.
 """
 
 import ast
