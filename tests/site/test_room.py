@@ -67,6 +67,8 @@ def test_fonts_come_with_the_style(browser: Browser, site: str) -> None:
     page = browser.new_page()
     page.goto(f"{site}index.html", wait_until="networkidle")
     assert page.evaluate(LATE) == []
+    # What is seen first has them.
+    page.wait_for_function("document.documentElement.style.visibility == ''")
     fonts = "[...document.fonts].filter(f => f.status == 'loaded').length"
     assert page.evaluate(fonts) >= 5
     page.close()

@@ -1,9 +1,9 @@
 """Room for what comes late, so that nothing moves when it is there.
 
 A drawing says how large it is before it has come. Fonts come within the style
-sheet, without which no page is drawn: a file of its own comes a moment after
-the text. And a page knows early whether it is light or dark, as borders
-depend on it; the theme's own script comes last.
+sheet, and a script before the text shows it when they are read, which takes
+some milliseconds. The script also knows whether the page is light or dark, as
+borders depend on it.
 """
 
 import re
@@ -16,14 +16,21 @@ from sphinx.application import Sphinx
 DRAWING = re.compile(r'src="_images/([^"]+\.svg)"')
 SIZE = re.compile(r' width="([\d.]+)pt" height="([\d.]+)pt"')
 FONT = re.compile(r"fonts/[\w-]+\.woff2")
-# What the theme looks up next
-LOOK = """<script>
-  localStorage.mode ||= "auto";
-  if (localStorage.mode === "auto")
-    localStorage.theme =
-      matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-</script>
-"""
+# The theme's own script, the last of all, sets mode and theme again.
+EARLY = """{
+  const root = document.documentElement;
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.mode = localStorage.mode || "auto";
+  if (root.dataset.mode === "auto")
+    root.dataset.theme = dark ? "dark" : "light";
+  const fonts = [...document.fonts].filter(
+    ({ family }) => /Book Mono|STIX Two/.test(family),
+  );
+  root.style.visibility = "hidden";
+  Promise.all(fonts.map((font) => font.load())).finally(() => {
+    root.style.visibility = "";
+  });
+}"""
 
 
 def keep(
@@ -36,7 +43,7 @@ def keep(
     """Let a page know its look early, and how large its drawings are."""
     if app.builder.name != "html":
         return
-    context["metatags"] = context.get("metatags", "") + LOOK
+    app.add_js_file(None, body=EARLY, priority=100)
     files = {name: uri for uri, name in app.builder.images.items()}
 
     def sized(drawing: re.Match[str]) -> str:
