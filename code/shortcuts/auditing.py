@@ -215,7 +215,7 @@ def audit(
 
 
 def _row(
-    name: str, runs: list[Step], weights: list[nn.Parameter], grad_of: Grads
+    name: str, runs: list[Step], weights: list[Tensor], grad_of: Grads
 ) -> Row:
     outputs = [run.output for run in runs]
     deltas = [grad_of.get(run.made) for run in runs]
