@@ -35,7 +35,8 @@ extensions = [
 nitpicky = True
 nitpick_ignore_regex = [
     # These have no inventory here that needs no network.
-    ("py:.*", r"(collections|contextlib|jaxtyping|matplotlib|numbers)\..*"),
+    ("py:.*", r"(collections|contextlib|numbers|pathlib)\..*"),
+    ("py:.*", r"(jaxtyping|matplotlib)\..*"),
 ]
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
@@ -81,7 +82,7 @@ html_sidebars = {"**": ["home.html", "find.html", "sbt-sidebar-nav.html"]}
 html_css_files = ["book.css"]
 html_favicon = "book/_static/favicon.svg"
 html_math_renderer = "mathml"
-html_context = {"default_mode": "auto"}
+html_context = {"default_mode": "light"}  # without scripts; with them, auto
 
 # Where the book stands, if anyone knows: with an address pages name it, a
 # sitemap lists them, and notebooks install the package from there.

@@ -5,9 +5,13 @@ and assertions read those numbers. The modules stand in that order, and none
 imports one that stands after it:
 
 - :mod:`shortcuts._checks` refuses bad input in the same words everywhere,
-- :mod:`shortcuts.activations`, :mod:`shortcuts.networks` and
-  :mod:`shortcuts.blocks` build networks,
-- :mod:`shortcuts.gradients` and :mod:`shortcuts.jacobians` measure one,
+- :mod:`shortcuts.activations`, :mod:`shortcuts.networks`,
+  :mod:`shortcuts.blocks` and :mod:`shortcuts.transformers` build networks, and
+  :mod:`shortcuts.tasks` is what some are trained on,
+- :mod:`shortcuts.weights` says what is measured, :mod:`shortcuts.gradients`
+  and :mod:`shortcuts.jacobians` measure one network at one time,
+- :mod:`shortcuts.watching` and :mod:`shortcuts.auditing` measure one of the
+  reader's, and :mod:`shortcuts.logs` keeps the numbers of a training,
 - :mod:`shortcuts.ensembles` builds and measures many at once,
 - :mod:`shortcuts.mean_field` predicts what wide ones do,
 - :mod:`shortcuts.statistics` says what many numbers say together,
@@ -24,11 +28,15 @@ from shortcuts.gradients import (
     measure_loss,
     print_gradients,
 )
+from shortcuts.logs import GradientLog
 from shortcuts.networks import DeepNeuralNetwork
+from shortcuts.watching import Watch
 
 __all__ = [
     "GELU",
     "DeepNeuralNetwork",
+    "GradientLog",
+    "Watch",
     "gradient_means",
     "measure_gradients",
     "measure_loss",

@@ -28,7 +28,7 @@ def mean_sizes(
         values: of the same shapes, on the same devices and meshes.
     """
     places: dict[Any, list[int]] = {}
-    for index, tensor in enumerate(like):
+    for index, tensor in enumerate[Any](like):
         mesh = tensor.device_mesh if is_sharded(tensor) else tensor.device
         places.setdefault(mesh, []).append(index)
     means = [math.nan] * len(like)
@@ -112,4 +112,4 @@ def _pieces(value: Tensor) -> Iterator[Tensor]:
     elif value.layout != torch.strided:
         value = value.values()
     order = sorted(range(value.dim()), key=value.stride, reverse=True)
-    yield from value.permute(order).reshape(-1).split(PIECE)
+    yield from torch.split(value.permute(order).reshape(-1), PIECE)

@@ -81,7 +81,7 @@ THEORY: dict[str, Any] = {
 }
 # Sizes are colours of this map: its lightness goes one way, on a dark page and
 # for colour-blind readers, too.
-SIZES = "viridis"
+COLOURED = "viridis"
 # What has no size to be coloured, and how it looks instead
 BLANK: dict[str, dict[str, Any]] = {
     "exactly 0": {"ec": COLOURS["grey"], "hatch": "////"},
@@ -843,7 +843,7 @@ def draw_log(
             if i == 0 or not same:
                 _name_some(axes, names[i], 20 if same else 24 // len(titled))
         if len(sizes):
-            colours = ScalarMappable(norm, SIZES)
+            colours = ScalarMappable(norm, COLOURED)
             figure.colorbar(colours, ax=list(row), label=label)
         legend = [
             Patch(fc="none", label=f"{kind} ({count:,})", **BLANK[kind])
@@ -878,7 +878,7 @@ def _draw_grid(
     blank = _blank(grid)
     coloured = np.ma.array(grid, mask=np.any(list(blank.values()), axis=0))
     heights = np.arange(len(grid) + 1) - 0.5
-    mesh = axes.pcolormesh(edges, heights, coloured, norm=norm, cmap=SIZES)
+    mesh = axes.pcolormesh(edges, heights, coloured, norm=norm, cmap=COLOURED)
     # Between paths a browser leaves seams, and many make a large file.
     mesh.set_rasterized(True)
     for kind, flags in blank.items():

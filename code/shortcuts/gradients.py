@@ -83,14 +83,14 @@ def measure_loss(
             f"the loss, such as lambda: model(x).sum(), got {loss!r}"
         )
     weights = _weights_of_one_process(model)
-    with kept_state(model), torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad(), kept_state(model):
         value = loss()
         _check_loss(value)
         # Unlike loss.backward(), this adds nothing to .grad.
         grads = torch.autograd.grad(
             value, list(weights.values()), allow_unused=True
         )
-    return _means(weights, grads)
+    return _named_means(weights, grads)
 
 
 def measure_gradients(
@@ -245,10 +245,10 @@ def gradient_means(
         raise ValueError(f"expected scale to be above 0, got {scale!r}")
     _check_fsdp1(model)
     weights = trainable_weights(model)
-    return _means(weights, (w.grad for w in weights.values()), scale)
+    return _named_means(weights, (w.grad for w in weights.values()), scale)
 
 
-def _weights_of_one_process(model: nn.Module) -> dict[str, nn.Parameter]:
+def _weights_of_one_process(model: nn.Module) -> dict[str, Tensor]:
     _check_fsdp1(model)
     weights = trainable_weights(model)
     if isinstance(model, nn.parallel.DistributedDataParallel):
@@ -283,8 +283,8 @@ def _check_fsdp1(model: nn.Module) -> None:
             )
 
 
-def _means(
-    weights: dict[str, nn.Parameter],
+def _named_means(
+    weights: dict[str, Tensor],
     grads: Iterable[Tensor | None],
     scale: float = 1.0,
 ) -> dict[str, float]:
@@ -345,11 +345,9 @@ def _check_shape(target: Tensor, output: Tensor) -> None:
 
 
 def _stretches(target: Tensor, output: Tensor) -> bool:
-    try:
-        torch.broadcast_shapes(target.shape, output.shape)
-    except RuntimeError:
-        return False
-    return True
+    """Say whether torch would repeat one of both until the shapes agree."""
+    sizes = zip(reversed(target.shape), reversed(output.shape), strict=False)
+    return all(a == b or 1 in (a, b) for a, b in sizes)
 
 
 def _another_shape(target: Tensor, output: Tensor) -> ValueError:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from shortcuts._checks import checked_whole
 
-Column = Sequence[float | None]  # a number for each step, None where absent
+Series = Sequence[float | None]  # a number for each step, None where absent
 
 
 # What reading raises of a file that holds no log
@@ -438,7 +438,7 @@ class GradientLog:
             )
         return lens
 
-    def _lens_columns(self, lens: str | None) -> dict[str, Column]:
+    def _lens_columns(self, lens: str | None) -> dict[str, Series]:
         lens = self._chosen(lens)
         return {
             name: self._columns[f"{lens}/{name}"] for name in self.names(lens)
@@ -560,7 +560,7 @@ def _counted(count: int, thing: str) -> str:
     return f"{count} {thing}{'s' * (count != 1)}"
 
 
-def _alike(columns: Mapping[str, Column]) -> Iterator[Alike]:
+def _alike(columns: Mapping[str, Series]) -> Iterator[Alike]:
     patterns = {
         name: {
             f"{name[: number.start()]}*{name[number.end() :]}": int(number[0])
@@ -589,7 +589,7 @@ def _ratio(value: float | None, other: float | None) -> float | None:
 
 
 def _zeros(
-    steps: Sequence[int], columns: Mapping[str, Column]
+    steps: Sequence[int], columns: Mapping[str, Series]
 ) -> Iterator[tuple[str, int]]:
     for name, column in columns.items():
         since: int | None = None
@@ -603,7 +603,7 @@ def _zeros(
 
 
 def _not_finite(
-    steps: Sequence[int], columns: Mapping[str, Column]
+    steps: Sequence[int], columns: Mapping[str, Series]
 ) -> NotFinite | None:
     found = [
         [name for name, column in columns.items() if _is_strange(column[i])]
@@ -617,7 +617,7 @@ def _not_finite(
 
 
 def _largest_jump(
-    steps: Sequence[int], columns: Mapping[str, Column]
+    steps: Sequence[int], columns: Mapping[str, Series]
 ) -> Jump | None:
     jumps = []
     for name, column in columns.items():

@@ -16,7 +16,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from shortcuts._checks import check_switch, checked_whole
 from shortcuts.activations import GELU
 
-Stream = Float[Tensor, "batch tokens width"]
+Tokens = Float[Tensor, "batch tokens width"]
 Norm = Literal["pre", "post"]
 
 
@@ -52,7 +52,7 @@ class CausalAttention(nn.Module):
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, h: Stream) -> Stream:
+    def forward(self, h: Tokens) -> Tokens:
         """Mix the tokens."""
         q, k, v = (
             # (batch, tokens, width) to (batch, heads, tokens, width of one)
@@ -103,12 +103,12 @@ class TransformerBlock(nn.Module):
             nn.Linear(width, 4 * width), GELU(), nn.Linear(4 * width, width)
         )
 
-    def forward(self, h: Stream) -> Stream:
+    def forward(self, h: Tokens) -> Tokens:
         """Pass the stream through both branches."""
         h = self.around(self.attention, self.attention_norm, h)
         return self.around(self.mlp, self.mlp_norm, h)
 
-    def around(self, branch: nn.Module, norm: nn.Module, h: Stream) -> Stream:
+    def around(self, branch: nn.Module, norm: nn.Module, h: Tokens) -> Tokens:
         """Put the norm and the shortcut around a branch."""
         out: Tensor = branch(norm(h) if self.norm == "pre" else h)
         out = h + out if self.use_shortcut else out

@@ -9,12 +9,12 @@ makes, and one that stands in several places counts once.
 
 import re
 
-from torch import nn
+from torch import Tensor, nn
 
 from shortcuts._checks import check_module, listed
 
 
-def trainable_weights(model: nn.Module) -> dict[str, nn.Parameter]:
+def trainable_weights(model: nn.Module) -> dict[str, Tensor]:
     """Return the trainable weights of a model by name, in its order.
 
     Raises:
@@ -55,7 +55,7 @@ def left_out(model: nn.Module) -> dict[str, str]:
 
 def _sorted_out(
     model: nn.Module,
-) -> tuple[dict[str, nn.Parameter], dict[str, str]]:
+) -> tuple[dict[str, Tensor], dict[str, str]]:
     check_module(model)
     # Of tied parameters, one name may say "weight": that one counts.
     parameters = dict(model.named_parameters(remove_duplicate=False))
@@ -73,7 +73,9 @@ def _sorted_out(
                 first = names.setdefault(id(parameter), name)
                 if first != name:
                     reasons[name] = f"the same as {first}"
-    weights = {n: p for n, p in parameters.items() if not reasons[n]}
+    weights: dict[str, Tensor] = {
+        name: p for name, p in parameters.items() if not reasons[name]
+    }
     return weights, {name: why for name, why in reasons.items() if why}
 
 

@@ -73,7 +73,11 @@ def ensemble(**options: Any) -> Ensemble:
             "what the branch returns to be a tensor, got tuple",
         ),
         (
-            lambda: DeepNeuralNetwork([2, 2], True, activation=torch.relu),
+            lambda: DeepNeuralNetwork(
+                [2, 2],
+                True,
+                activation=torch.relu,  # type: ignore[arg-type]
+            ),
             "activation to be a class or function that makes a module without "
             f"being given anything, such as nn.GELU, got {torch.relu!r}, "
             "which says: relu() missing 1 required positional arguments: "

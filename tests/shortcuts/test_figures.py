@@ -24,9 +24,9 @@ from matplotlib.patches import StepPatch
 from matplotlib.text import Text
 
 from shortcuts.figures import (
+    COLOURED,
     COLOURS,
     LINES,
-    SIZES,
     STYLE,
     BookFigure,
     Column,
@@ -586,7 +586,7 @@ def test_cells_of_a_log_lie_at_their_steps_the_first_name_below() -> None:
     assert axes.get_xlabel() == "iteration"
     assert (bar.get_ylabel(), bar.get_yscale()) == ("mean", "log")
     assert bar.get_ylim() == pytest.approx((1e-6, 5.0))
-    assert mesh(axes).get_cmap().name == SIZES
+    assert mesh(axes).get_cmap().name == COLOURED
     assert legend_of(figure) == []
 
 
@@ -890,7 +890,7 @@ def difference(one: np.ndarray, other: np.ndarray) -> float:
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_sizes_can_be_told_apart(kind: str | None, dark: bool) -> None:
-    colours = matplotlib.colormaps[SIZES](np.linspace(0, 1, 11))[:, :3]
+    colours = matplotlib.colormaps[COLOURED](np.linspace(0, 1, 11))[:, :3]
     shades = [viewed(colour, kind, dark) for colour in colours]
     page = np.full(3, 0x12 / 255 if dark else 1.0)
     assert all(difference(shade, page) > 10 for shade in shades)

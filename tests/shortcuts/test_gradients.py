@@ -304,13 +304,13 @@ def test_gradients_however_they_lie(
 
 
 def test_no_gradient_is_copied() -> None:
-    model = nn.Conv2d(300, 400, 3, bias=False).to(
+    model = nn.Conv2d(300, 400, 3, bias=False)
+    model.weight.grad = torch.randn(400, 300, 3, 3).to(
         memory_format=torch.channels_last
     )
-    model.weight.grad = torch.randn_like(model.weight)
     own, sizes = model.weight.grad.untyped_storage().data_ptr(), []
 
-    class Made(TorchDispatchMode):
+    class Made(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Notes what is made, and is no view of the gradient."""
 
         def __torch_dispatch__(
@@ -323,7 +323,8 @@ def test_no_gradient_is_copied() -> None:
                     sizes.append(t.numel())
             return made
 
-    with Made():
+    made: Any = Made
+    with made():
         gradient_means(model)
     assert sizes
     assert max(sizes) < model.weight.numel() / 4
@@ -332,11 +333,14 @@ def test_no_gradient_is_copied() -> None:
 def test_one_transfer_to_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     model = listing()
     model(X).sum().backward()
-    read = []
+    read: list[Any] = []
     tolist = Tensor.tolist
-    monkeypatch.setattr(
-        Tensor, "tolist", lambda t: read.append(t.shape) or tolist(t)
-    )
+
+    def noted(tensor: Tensor) -> Any:
+        read.append(tensor.shape)
+        return tolist(tensor)
+
+    monkeypatch.setattr(Tensor, "tolist", noted)
     for name in "item", "__float__", "__bool__", "cpu", "numpy":
         monkeypatch.setattr(Tensor, name, None)
     gradient_means(model)
@@ -413,12 +417,17 @@ class Random(nn.Module):
         return y
 
 
+def drawn_by_numpy() -> Any:
+    state: Any = np.random.get_state()
+    return state[1].tolist()
+
+
 def test_all_that_draws_is_put_back() -> None:
     model = Random()
-    states = random.getstate(), np.random.get_state()[1].tolist()
+    states = random.getstate(), drawn_by_numpy()
     first = measure_gradients(model, X)
     assert measure_gradients(model, X) == first
-    assert states == (random.getstate(), np.random.get_state()[1].tolist())
+    assert states == (random.getstate(), drawn_by_numpy())
     assert model.calls == 0
 
 
@@ -642,10 +651,10 @@ def test_a_layer_that_writes_to_its_input() -> None:
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_where_gradients_are_off(mode: type) -> None:
-    model = listing()
-    expected = measure_gradients(model, X)
+    model, x = Restless(), torch.randn(8, 3)  # it has buffers
+    expected = measure_gradients(model, x)
     with mode():
-        assert measure_gradients(model, X.clone()) == expected
+        assert measure_gradients(model, x.clone()) == expected
         assert not torch.is_grad_enabled()
 
 

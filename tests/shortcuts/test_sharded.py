@@ -57,28 +57,28 @@ class Model(nn.Module):
 # DTensor itself says is this process's own mean.
 
 
-def smallest(mesh: DeviceMesh) -> nn.Module:
+def smallest(mesh: DeviceMesh) -> Any:
     model = nn.Linear(6, 4, bias=False)
     nn.init.ones_(model.weight)
     return fully_shard(model, mesh=mesh)
 
 
-def fsdp2(mesh: DeviceMesh) -> nn.Module:
+def fsdp2(mesh: DeviceMesh) -> Any:
     return fully_shard(Model(), mesh=mesh)
 
 
-def mixed(mesh: DeviceMesh) -> nn.Module:
+def mixed(mesh: DeviceMesh) -> Any:
     model = Model()
     fully_shard(model.wide, mesh=mesh)
     return model
 
 
-def tensor_parallel(mesh: DeviceMesh) -> nn.Module:
+def tensor_parallel(mesh: DeviceMesh) -> Any:
     plan = {"even": ColwiseParallel(), "wide": RowwiseParallel()}
     return parallelize_module(Model(), mesh, plan)
 
 
-def sequence_parallel(mesh: DeviceMesh) -> nn.Module:
+def sequence_parallel(mesh: DeviceMesh) -> Any:
     model = nn.Sequential(nn.Linear(6, 4), nn.LayerNorm(4))
     plan = {
         "0": ColwiseParallel(output_layouts=Shard(1)),
@@ -87,11 +87,11 @@ def sequence_parallel(mesh: DeviceMesh) -> nn.Module:
     return parallelize_module(model, mesh, plan)
 
 
-def both(mesh: DeviceMesh) -> nn.Module:
+def both(mesh: DeviceMesh) -> Any:
     return fully_shard(sequence_parallel(mesh["tp"]), mesh=mesh["dp"])
 
 
-def strided(mesh: DeviceMesh) -> nn.Module:
+def strided(mesh: DeviceMesh) -> Any:
     model = nn.Linear(6, 4, bias=False)
     nn.init.ones_(model.weight)
     rows = ColwiseParallel(output_layouts=Replicate())
@@ -99,7 +99,7 @@ def strided(mesh: DeviceMesh) -> nn.Module:
     return fully_shard(model, mesh=mesh["dp"])
 
 
-def ddp(mesh: DeviceMesh) -> nn.Module:
+def ddp(mesh: DeviceMesh) -> Any:
     return nn.parallel.DistributedDataParallel(
         Model(), process_group=mesh.get_group()
     )
@@ -109,7 +109,7 @@ def ddp(mesh: DeviceMesh) -> nn.Module:
 # collectives: one for each dimension of a mesh that shards anything, and one
 # for each gradient whose parts have not been added up yet (a norm's, where a
 # sequence is parallel).
-SITUATIONS: dict[str, tuple[Callable[[Any], nn.Module], Any, int]] = {
+SITUATIONS: dict[str, tuple[Callable[[Any], Any], Any, int]] = {
     "smallest on 2": (smallest, 2, 1),
     "fsdp2 on 2": (fsdp2, 2, 1),
     "fsdp2 on 3": (fsdp2, 3, 1),
@@ -130,14 +130,13 @@ def inputs(samples: int) -> Tensor:
     return torch.randn(samples, 6, 6, generator=generator)
 
 
-def loss(model: nn.Module, x: Tensor) -> Tensor:
+def loss(model: nn.Module, x: Tensor) -> Any:
     y = model(x)
     y = y.full_tensor() if hasattr(y, "full_tensor") else y
-    value: Tensor = (y * torch.arange(1.0, 1 + y.shape[-1])).square().mean()
-    return value
+    return (y * torch.arange(1.0, 1 + y.shape[-1])).square().mean()
 
 
-def look(make: Callable[[Any], nn.Module], mesh: Any) -> dict[str, Any]:
+def look(make: Callable[[Any], Any], mesh: Any) -> dict[str, Any]:
     """Return what one process finds, and what one alone would have."""
     torch.manual_seed(0)
     model = make(mesh)
@@ -145,12 +144,13 @@ def look(make: Callable[[Any], nn.Module], mesh: Any) -> dict[str, Any]:
     x = inputs(count)
     own = x[[rank]]
     loss(model, own).backward()
-    with CommDebugMode() as collectives:
+    counted: Any = CommDebugMode
+    with counted() as collectives:
         means = gradient_means(model, scale=2)
     torch.manual_seed(0)
     alone = whole(make).double()
-    total = torch.stack([loss(alone, s[None].double()) for s in x]).mean()
-    total.backward()
+    losses = [loss(alone, s[None].double()) for s in x]
+    (sum(losses) / count).backward()
     grads = {n: p.grad for n, p in alone.named_parameters()}
     prefix = "module." if make is ddp else ""
     return {
@@ -165,7 +165,7 @@ def look(make: Callable[[Any], nn.Module], mesh: Any) -> dict[str, Any]:
     }
 
 
-def part(make: Callable[[Any], nn.Module], mesh: Any) -> tuple[int, int]:
+def part(make: Callable[[Any], Any], mesh: Any) -> tuple[int, int]:
     """Return which part of the data a process has, and of how many."""
     if make in (tensor_parallel, sequence_parallel, mixed):
         return 0, 1  # the same on all
@@ -177,9 +177,9 @@ def part(make: Callable[[Any], nn.Module], mesh: Any) -> tuple[int, int]:
     return rank, mesh.size()
 
 
-def whole(make: Callable[[Any], nn.Module]) -> nn.Module:
+def whole(make: Callable[[Any], Any]) -> Any:
     if make in (smallest, strided):
-        model: nn.Module = nn.Linear(6, 4, bias=False)
+        model = nn.Linear(6, 4, bias=False)
         nn.init.ones_(model.weight)
         return model
     if make in (sequence_parallel, both):
@@ -206,7 +206,8 @@ def refused(mesh: Any) -> dict[str, str]:
         with pytest.raises(ValueError, match="expected") as caught:
             call()
         said[name] = str(caught.value)
-    with FullyShardedDataParallel.summon_full_params(old, with_grads=True):
+    summon: Any = FullyShardedDataParallel.summon_full_params
+    with summon(old, with_grads=True):
         said["fsdp1 summoned"] = str(len(gradient_means(old)))
     return said
 
@@ -253,9 +254,8 @@ def work(rank: int, folder: str) -> None:
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Start four processes once, and return what each has found."""
     folder = tmp_path_factory.mktemp("processes")
-    start_processes(
-        work, (str(folder),), nprocs=PROCESSES, start_method="spawn"
-    )
+    start: Any = start_processes
+    start(work, (str(folder),), nprocs=PROCESSES, start_method="spawn")
     return [
         json.loads((folder / f"{rank}.json").read_text())
         for rank in range(PROCESSES)

@@ -12,7 +12,7 @@ from shortcuts.transformers import GPT, CausalAttention, TransformerBlock
 WIDTH, HEADS, TOKENS = 12, 3, 7
 
 
-def draw(module: nn.Module) -> nn.Module:
+def draw(module: nn.Module) -> Any:
     """Draw all parameters anew, norms included, in float64."""
     torch.manual_seed(0)
     for parameter in module.double().parameters():

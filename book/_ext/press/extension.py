@@ -29,6 +29,7 @@ from press import (
     margins,
     neighbours,
     references,
+    room,
     rules,
     surroundings,
     times,
@@ -91,10 +92,12 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", argument.add_map, priority=400)
     app.connect("html-page-context", neighbours.lead_on, priority=400)
     app.connect("html-page-context", laboratory.load)
+    app.connect("html-page-context", room.keep)
     app.connect("html-page-context", downloads.add_buttons, priority=900)
 
     # The end; 900: icons are trimmed when all pages are there.
     app.connect("build-finished", downloads.write)
+    app.connect("build-finished", room.embed)
     app.connect("build-finished", icons.trim, priority=900)
     app.connect("build-finished", failure.end_readers)
 

@@ -1,9 +1,10 @@
 """A chapter as one listing that needs torch alone.
 
 It is put together from the cells of the chapter and from what they use of the
-package, as it is written there. Three things are left out: drawings, the
-shapes in type hints (jaxtyping is not torch), and all but the first lines of
-docstrings. What a cell shows by ending in it, the listing prints.
+package, as it is written there. Left out are drawings, programs that a cell
+starts, the shapes in type hints (jaxtyping is not torch), and all but the
+first lines of docstrings. What a cell shows by ending in it, the listing
+prints.
 """
 
 import ast
@@ -27,7 +28,7 @@ from press.project import PACKAGE
 
 IMPORTS = (ast.Import, ast.ImportFrom)
 WIDTH = 79
-SHAPES = {"Bool", "Float", "Shaped"}
+SHAPES = {"Bool", "Float", "Shaped", "Int"}
 Statement = tuple[ast.stmt, str]  # and its lines
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 logger = logging.getLogger(__name__)
@@ -172,14 +173,13 @@ def package() -> tuple[dict[str, Piece], dict[str, tuple[str, str]]]:
 def undrawn(cell: Cell, drawings: set[str]) -> Iterator[Statement]:
     """Yield a cell's statements, without imports and uses of drawings.
 
-    Names are added to the drawings, or taken away, as the cell assigns them.
+    Names are added to the drawings, or taken away, as the cell binds them.
     """
     for node, lines in statements(cell.code):
         if isinstance(node, IMPORTS):
             continue
         if names_read(node) & drawings:
-            if isinstance(node, ast.Assign):
-                drawings |= names_bound(node)
+            drawings |= names_bound(node)
             continue
         drawings -= names_bound(node)
         is_last = node.end_lineno == cell.code.count("\n") + 1
@@ -216,6 +216,7 @@ def assemble(cells: Iterable[Cell]) -> str:
     cells = list(cells)
     pieces, imports = package()
     drawings = {name for name in pieces if name.startswith("draw_")}
+    drawings.add("subprocess")  # another program would need the package
     kept = [list(undrawn(cell, drawings)) for cell in cells]
     nodes_kept = [node for part in kept for node, _ in part]
     own = {name for node in nodes_kept for name in names_bound(node)}

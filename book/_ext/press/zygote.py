@@ -36,6 +36,7 @@ def become_a_kernel(page: dict[str, str]) -> None:
     """Run the cells that come through a connection file."""
     os.chdir(page["folder"])
     sys.path.insert(0, page["code"])
+    os.environ["PYTHONPATH"] = page["code"]  # of what a cell starts
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
