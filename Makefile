@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BUILD ?= _build
 VENV ?= .venv
+ELSEWHERE ?= .venv-elsewhere
+OLDEST ?= .venv-oldest
 RUN := $(VENV)/bin/python -m
 TOOL := PYTHONPATH=code:book/_ext:tests $(VENV)/bin/python -B tools
 SPHINX := $(RUN) sphinx -c . -T -j auto
@@ -14,7 +16,7 @@ export PYTHONUTF8 := 1
 unexport PYTEST_ADDOPTS PYTHONDEVMODE PYTHONHOME PYTHONOPTIMIZE PYTHONPATH \
   PYTHONSTARTUP PYTHONWARNINGS
 .DELETE_ON_ERROR:
-.PHONY: help html pdf epub test check faults mutants bench live lint linkcheck browser times inventory picture lock clean
+.PHONY: help html pdf epub test check faults mutants elsewhere oldest bench live lint linkcheck browser times inventory picture lock clean
 
 help:  ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -44,6 +46,17 @@ faults: $(VENV)/ready browser  ## put in every fault of tests/faults/FAULTS.md
 mutants: $(VENV)/ready  ## change the package in every small way (an hour)
 	$(TOOL)/mutants.py
 
+# Nothing of tests/elsewhere is a part of the other tests, nor its packages of .venv.
+ALONE := -m pytest -p no:cacheprovider --noconftest
+elsewhere: $(ELSEWHERE)/ready oldest  ## try other people's models and trainers
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(ELSEWHERE)/bin/python $(ALONE) -W ignore \
+	  tests/elsewhere
+	@echo "What was left out of each model: $(BUILD)/elsewhere/left-out.txt"
+
+oldest: $(OLDEST)/ready  ## test the package with the oldest versions it takes
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python $(ALONE) -rs --hypothesis-profile=ci \
+	  -W ignore::DeprecationWarning -W ignore::FutureWarning tests/shortcuts
+
 bench: $(VENV)/ready browser  ## time ensembles, builds and tests, as ratios
 	OMP_NUM_THREADS=1 $(TOOL)/bench.py
 
@@ -72,14 +85,16 @@ picture: html  ## draw the picture of the README anew, from the landing page
 
 lock: $(VENV)/ready  ## write constraints.txt anew from requirements.txt
 	$(RUN) pip install --quiet uv==0.13.9
-	$(RUN) uv pip compile --quiet --universal --python-version 3.11 \
-	  --no-annotate --no-header requirements.txt -o constraints.txt
+	for folder in . tests/elsewhere; do \
+	  $(RUN) uv pip compile --quiet --universal --python-version 3.11 --no-annotate \
+	    --no-header $$folder/requirements.txt -o $$folder/constraints.txt || exit 1; done
 
 clean:  ## remove all that was built, but not .venv
 	rm -rf "$(BUILD)" .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # Set-up: the oldest Python that will do, the module venv, then the exact versions.
-$(VENV)/ready: requirements.txt constraints.txt
+# $(call set_up,FOLDER,WHAT PIP IS GIVEN)
+define set_up
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  found=$$("$(PYTHON)" --version 2>&1) || found='no such program'; \
 	  echo "The book needs Python 3.11 or newer; $(PYTHON) is: $$found." \
@@ -87,12 +102,26 @@ $(VENV)/ready: requirements.txt constraints.txt
 	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "$(PYTHON) has no module venv; on Debian and Ubuntu:" \
 	    "apt install python3-venv" >&2; exit 1; }
-	@case "$$(ls -A $(VENV) 2>/dev/null)" in ""|*pyvenv.cfg*) ;; *) \
-	  echo "$(VENV) is there, and no virtual environment: name another." >&2; exit 1; esac
-	@mkdir -p $(dir $(VENV)) && mkdir $(VENV).setup || { \
-	  echo "Is another make setting up $(VENV)?" \
-	  "Wait for it; if there is none: rmdir $(VENV).setup" >&2; exit 1; }; \
-	trap 'rmdir $(VENV).setup' EXIT && trap 'exit 1' HUP INT QUIT TERM && \
-	"$(PYTHON)" -m venv --clear $(VENV) && \
-	$(RUN) pip install --disable-pip-version-check -r requirements.txt -c constraints.txt && \
-	touch $@
+	@case "$$(ls -A $(1) 2>/dev/null)" in ""|*pyvenv.cfg*) ;; *) \
+	  echo "$(1) is there, and no virtual environment: name another." >&2; exit 1; esac
+	@mkdir -p $(dir $(1)) && mkdir $(1).setup || { \
+	  echo "Is another make setting up $(1)?" \
+	  "Wait for it; if there is none: rmdir $(1).setup" >&2; exit 1; }; \
+	trap 'rmdir $(1).setup' EXIT && trap 'exit 1' HUP INT QUIT TERM && \
+	"$(PYTHON)" -m venv --clear $(1) && \
+	$(1)/bin/python -m pip install --disable-pip-version-check $(2) && \
+	touch $(1)/ready
+endef
+
+$(VENV)/ready: requirements.txt constraints.txt
+	$(call set_up,$(VENV),-r requirements.txt -c constraints.txt)
+
+THERE := tests/elsewhere
+$(ELSEWHERE)/ready: $(addprefix $(THERE)/,requirements.txt constraints.txt alone.txt)
+	$(call set_up,$(ELSEWHERE),-r $(THERE)/requirements.txt -c $(THERE)/constraints.txt && \
+	  $(ELSEWHERE)/bin/python -m pip install --no-deps -r $(THERE)/alone.txt)
+
+$(OLDEST)/ready: pyproject.toml tools/oldest.py $(THERE)/oldest.txt | $(VENV)/ready
+	@mkdir -p "$(BUILD)/elsewhere"
+	@$(TOOL)/oldest.py "$(PYTHON)" > "$(BUILD)/elsewhere/oldest.txt"
+	$(call set_up,$(OLDEST),-r "$(BUILD)/elsewhere/oldest.txt" -r $(THERE)/oldest.txt)

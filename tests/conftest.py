@@ -20,6 +20,8 @@ from build import BUILD, is_fresh
 from helpers import ROOT, Build, Quiet, RunCell, SmallBook
 from press.chromium import launch
 
+# `make elsewhere` runs these, with packages that are not installed here.
+collect_ignore = ["elsewhere"]
 NO_BROWSER = os.environ.get("BROWSER") == "no"
 
 # The same examples in every run, and no limit of time: machines are slow at

@@ -10,6 +10,13 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+if torch.__version__ < "2.6":
+    pytest.skip(
+        "before 2.6 fully_shard is torch's own, and on GPUs alone",
+        allow_module_level=True,
+    )
+
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 from torch.distributed.tensor import Replicate, Shard
