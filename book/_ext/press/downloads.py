@@ -161,8 +161,8 @@ def head(config: Any) -> Iterator[nbformat.NotebookNode]:
             f"From *{config.project}*. This notebook needs the package "
             "`shortcuts` of the distribution `shortcuts-measured`, which is "
             "part of the book: the archive on its first page holds it as a "
-            "wheel. (`pip install shortcuts` would bring another package, from "
-            "which nothing here can be imported.)"
+            "wheel. (`pip install shortcuts` would bring another package, "
+            "from which nothing here can be imported.)"
         )
 
 
