@@ -10,11 +10,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.tensor import DTensor, Shard
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from shortcuts.watching import Update, Watch, updates
+
+try:
+    from torch.distributed.tensor import DTensor, Shard
+except ImportError:  # before torch 2.5
+    from torch.distributed._tensor import DTensor, Shard
 
 X = torch.linspace(-1, 1, 24).reshape(6, 4)
 
