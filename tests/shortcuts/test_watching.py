@@ -10,11 +10,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.tensor import DTensor, Shard
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from shortcuts.watching import Update, Watch, updates
+
+try:
+    from torch.distributed.tensor import DTensor, Shard
+except ImportError:  # before torch 2.5
+    from torch.distributed._tensor import (  # type: ignore[attr-defined]
+        DTensor,
+        Shard,
+    )
 
 X = torch.linspace(-1, 1, 24).reshape(6, 4)
 
@@ -232,7 +239,7 @@ def test_compiled(call: Any, backend: str) -> None:
     with Watch(compiled) as watch:
         loss(compiled).backward()
         assert watch.read() == pytest.approx(expected, rel=1e-5)
-        with torch.compiler.set_stance("fail_on_recompile"):
+        with torch._dynamo.config.patch(error_on_recompile=True):
             for _ in range(3):
                 loss(compiled).backward()
         assert watch.read() == pytest.approx(expected, rel=1e-5)
@@ -303,7 +310,8 @@ def test_no_activation_is_kept() -> None:
     def kept() -> int:
         gc.collect()
         tensors = [o for o in gc.get_objects() if issubclass(type(o), Tensor)]
-        return sum(t.untyped_storage().nbytes() > 999_000 for t in tensors)
+        there = [t for t in tensors if not nn.parameter.is_lazy(t)]
+        return sum(t.untyped_storage().nbytes() > 999_000 for t in there)
 
     model, before = linears(2.0, 3.0), kept()
     with Watch(model) as watch:
