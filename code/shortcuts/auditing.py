@@ -92,7 +92,14 @@ def jacobian_norms(
 
 
 class Row(NamedTuple):
-    """What an audit says of one block; ``None`` where it cannot be said."""
+    """What an audit says of one block; ``None`` where it cannot be said.
+
+    Example:
+        >>> from shortcuts.auditing import Row
+        >>> row = Row("blocks.0", 1.1, 2e-4, 2e-3, zeros=0.0, shortcut=0.99)
+        >>> row.shortcut > 0.5
+        True
+    """
 
     block: str
     h: float  # mean |h| of its output
@@ -103,7 +110,14 @@ class Row(NamedTuple):
 
 
 class Audit(list[Row]):
-    """The rows of an audit, which print as a table."""
+    """The rows of an audit, which print as a table.
+
+    Example:
+        >>> from shortcuts.auditing import Audit, Row
+        >>> Audit([Row("blocks.0", 1.1, 2e-4, 2e-3, zeros=0.0, shortcut=0.99)])
+        block     |h|  |dL/dh|  |dL/dW|  zeros  shortcut
+        blocks.0  1.1   0.0002    0.002      0      0.99
+    """
 
     def __repr__(self) -> str:
         """Align the names to the left and the numbers to the right."""
