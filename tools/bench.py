@@ -19,12 +19,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 import torch
 from playwright.sync_api import sync_playwright
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
@@ -140,6 +141,17 @@ def seconds(*runs: Callable[[], object]) -> list[float]:
     return [min(own[1:]) for own in times]
 
 
+def each(grads: list[Tensor], look: Callable[[Tensor], object]) -> None:
+    """Look at each gradient."""
+    for grad in grads:
+        look(grad)
+
+
+def mean_size(grad: Tensor) -> float:
+    """Return what a reader's own loop would ask for."""
+    return grad.abs().mean().item()
+
+
 def step(watched: bool) -> Callable[[], object]:
     """Return a step of a training of a small GPT."""
     model = GPT(128, 256, width=128, heads=4, depth=6)
@@ -147,7 +159,8 @@ def step(watched: bool) -> Callable[[], object]:
 
     def run() -> None:
         model.zero_grad()
-        cross_entropy(model(text).flatten(0, 1), text.flatten()).backward()
+        loss = cross_entropy(model(text).flatten(0, 1), text.flatten())
+        torch.autograd.backward(loss)
 
     def run_watched() -> None:
         with Watch(model) as watch:
@@ -166,10 +179,10 @@ def measuring() -> None:
         weights = fill(model, dtype)
         grads = [w.grad for w in weights if w.grad is not None]
         read, means, loop, clip = seconds(
-            lambda grads=grads: [g.sum() for g in grads],
-            lambda: gradient_means(model),
-            lambda grads=grads: [g.abs().mean().item() for g in grads],
-            lambda w=weights: clip_grad_norm_(w, math.inf),
+            partial(each, grads, Tensor.sum),
+            partial(gradient_means, model),
+            partial(each, grads, mean_size),
+            partial(clip_grad_norm_, weights, math.inf),
         )
         one = one or read
         kind = str(dtype).removeprefix("torch.")
@@ -184,8 +197,11 @@ def measuring() -> None:
         )
         for count in (800, 8000)
     )
-    fill(few, torch.float32), fill(many, torch.float32)
-    times = seconds(lambda: gradient_means(few), lambda: gradient_means(many))
+    for small in (few, many):
+        fill(small, torch.float32)
+    times = seconds(
+        partial(gradient_means, few), partial(gradient_means, many)
+    )
     print(f"8,000 small weights / 800: {times[1] / times[0]:.1f}")
     plain, watched = seconds(step(False), step(True))
     rows.append(("a step with a `Watch`, of one without", watched / plain))

@@ -198,11 +198,12 @@ def refused(mesh: Any) -> dict[str, str]:
         use_orig_params=True,
     )
     loss(old, ones).backward()
-    for name, call in {
+    calls: dict[str, Callable[[], object]] = {
         "fsdp1": lambda: gradient_means(old),
         "fsdp2 measured": lambda: measure_gradients(sharded, ones),
         "ddp measured": lambda: measure_gradients(ddp(mesh), ones),
-    }.items():
+    }
+    for name, call in calls.items():
         with pytest.raises(ValueError, match="expected") as caught:
             call()
         said[name] = str(caught.value)

@@ -11,7 +11,6 @@ import re
 import shutil
 from collections.abc import Iterator
 from io import BytesIO
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -66,7 +65,7 @@ class Paper(EBook):
         self.write_cover()
         for font in FONTS.glob("*.ttf"):  # no machine's own, so always these
             shutil.copy(font, self.outdir / "_static" / "fonts")
-        printed = PdfReader(BytesIO(print_twice(self.whole_book())))
+        printed = PdfReader(BytesIO(print_until_right(self.whole_book())))
         pdf = PdfWriter(clone_from=printed)
         chapter = None
         for level, uri, title in self.contents():
@@ -130,7 +129,7 @@ class Paper(EBook):
                 target = anchor(page + uri if uri[0] == "#" else uri)
                 element.set("href", f"#{target}")
         for element in list(part.iter()):
-            name_the_heading(element)
+            name_the_words(element)
         if page.startswith("genindex"):
             for link in part.iterfind(f".//{XHTML}li/{XHTML}a"):
                 add_number(link, link.get("href", "")[1:])
@@ -156,34 +155,50 @@ def add_number(parent: Element, target: str) -> None:
     add(parent, "span", "0").attrib = {"class": "page", "data-to": target}
 
 
-def name_the_heading(section: Element) -> None:
-    """Move the names of a section to the words of its heading, if it has one.
+def name_the_words(part: Element) -> None:
+    """Move names to the words of the heading or paragraph that they mark.
 
-    It can begin at the foot of a page, and its heading stand on the next.
+    What is empty can stand at the foot of a page, and its words on the next.
     """
-    marks = [*takewhile(lambda e: e.tag == f"{XHTML}span", section)]
-    heading = next(iter(section[len(marks) :]), None)
-    if heading is None or not re.search(r"h\d$", heading.tag):
-        return
-    for mark in [section, *marks]:
-        if name := mark.attrib.pop("id", ""):
-            words = Element(f"{XHTML}span", id=name)
-            words.text, heading.text = heading.text, ""
-            words[:], heading[:] = heading, [words]
+    marks: list[Element] = []
+    for child in part:
+        if child.tag == f"{XHTML}span" and not child.text and not len(child):
+            marks.append(child)
+            continue
+        # A section's own name is that of its heading, if it begins with one.
+        heading = re.search(r"h\d$", child.tag)
+        own = [part] if heading and child is part[len(marks)] else []
+        if heading or child.tag == f"{XHTML}p":
+            for mark in [*own, *marks]:
+                if name := mark.attrib.pop("id", ""):
+                    words = Element(f"{XHTML}span", id=name)
+                    words.text, child.text = child.text, ""
+                    words[:], child[:] = child, [words]
+        marks = []
 
 
-def print_twice(book: Path) -> bytes:
-    """Return the book as a PDF, in which the page numbers are those it has."""
+def print_until_right(book: Path) -> bytes:
+    """Return the book as a PDF, in which the page numbers are those it has.
+
+    A longer number may begin a line, and a line a page: then once more.
+    """
     options: Any = {"prefer_css_page_size": True, "print_background": True}
     with sync_playwright() as playwright, launch(playwright) as browser:
         page = browser.new_page(color_scheme="light")
         page.goto(book.as_uri())
         page.evaluate(LOAD_FONTS)
-        numbers = page_numbers(page.pdf(tagged=True, **options))
-        page.evaluate(FILL_IN, numbers)
         pdf = page.pdf(tagged=True, **options)
-    if page_numbers(pdf) != numbers:
-        raise ExtensionError("expected the same pages with their numbers")
+        for _ in range(3):
+            numbers = page_numbers(pdf)
+            page.evaluate(FILL_IN, numbers)
+            pdf = page.pdf(tagged=True, **options)
+            if page_numbers(pdf) == numbers:
+                break
+        else:
+            moved = dict(page_numbers(pdf).items() - numbers.items())
+            raise ExtensionError(
+                f"expected the same pages with their numbers, got {moved}"
+            )
     # Chromium counts the parts of a page from anywhere: count them from zero.
     parts = sorted({*NODE.findall(pdf)})
     counted = {part: b"node%08d" % n for n, part in enumerate(parts)}
