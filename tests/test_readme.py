@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from helpers import ROOT, Build
+from picture import PICTURES
 from shortcuts.ensembles import Ensemble
 from shortcuts.printed import NOTEBOOK_WITH, SIZES
 
@@ -21,14 +22,18 @@ def labels(drawing: str) -> list[str]:
     return re.findall(r"<!-- (.*?) -->", drawing)
 
 
-def test_the_picture_is_that_of_the_landing_page(book: Build) -> None:
-    (image,) = re.findall(r'src="(_images/[^"]*\.svg)"', book.page("index"))
-    drawn = labels((book.html / image).read_text(encoding="utf-8"))
-    (link,) = re.findall(r"\]\((\S*\.svg)\)", README)
-    assert labels((ROOT / link).read_text(encoding="utf-8")) == drawn, (
-        "make picture"
-    )
-    assert {"0.00505", "0.000202", "0.207", "1.33"} < set(drawn)
+def test_the_pictures_are_those_of_the_book(book: Build) -> None:
+    links = re.findall(r"\]\((\S*\.svg)\)", README)
+    assert links == [f".github/{name}" for name in PICTURES]
+    seen = set()
+    for link, page in zip(links, PICTURES.values(), strict=True):
+        image = re.findall(r'src="(_images/[^"]*\.svg)"', book.page(page))[0]
+        drawn = labels((book.html / image).read_text(encoding="utf-8"))
+        copied = labels((ROOT / link).read_text(encoding="utf-8"))
+        assert copied == drawn, "make picture"
+        seen |= {*drawn}
+    assert {"0.00505", "0.000202", "0.207", "1.33"} < seen
+    assert {"pre-norm", "post-norm", "no shortcuts"} < seen
 
 
 def test_the_chapters_are_those_of_the_book() -> None:
@@ -107,14 +112,19 @@ def test_the_examples_print_what_they_say() -> None:
         text=True,
         check=True,
     )
-    # The first prints the table of the notebook.
-    *table, medians = run.stdout.splitlines()
+    # The first prints four layers at some of ten steps.
+    head, *layers = run.stdout.splitlines()[:5]
+    assert head.split()[:2] + head.split()[-1:] == ["delta", "0", "9"]
+    assert [line.split()[0] for line in layers] == ["0", "1", "2", "3"]
+    assert all(float(n) > 0 for line in layers for n in line.split()[1:])
+    # The second prints the table of the notebook.
+    *table, medians = run.stdout.splitlines()[5:]
     for line, printed in zip(table, NOTEBOOK_WITH.splitlines(), strict=True):
         assert line.split()[:-1] == printed.split()[:-1]
         assert float(line.split()[-1]) == pytest.approx(
             float(printed.split()[-1]), rel=2e-3
         )
-    # The second prints medians of ten thousand networks.
+    # The third prints medians of ten thousand networks.
     x = torch.tensor([[1.0, 0.0, -1.0]], dtype=torch.float64)
     found = Ensemble(SIZES, True, seeds=range(10_000)).measure(x)
     expected = found.gradients.median(dim=0).values.tolist()

@@ -5,29 +5,44 @@ differ, and are busy. A loop of ``DeepNeuralNetwork`` and ``measure_gradients``
 is held against an ``Ensemble`` of the same networks, the drawing of their
 weights included in both. Builds of the book are held against the *floor*, all
 cells of the book as one script in one process. Turning a knob of the
-laboratory is held against a frame of the screen.
+laboratory is held against a frame of the screen. To look at gradients is held
+against one read of them in float32, and what it costs is written to
+``book/costs.csv``, which a chapter shows.
 """
 
+import csv
+import math
 import os
 import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 
 import torch
 from playwright.sync_api import sync_playwright
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import clip_grad_norm_
 
 from helpers import CHAPTERS, ROOT, Build, build, cells
 from press.chromium import launch
-from shortcuts import DeepNeuralNetwork, measure_gradients
+from shortcuts import (
+    DeepNeuralNetwork,
+    Watch,
+    gradient_means,
+    measure_gradients,
+)
 from shortcuts.ensembles import Ensemble
 from shortcuts.printed import SIZES
+from shortcuts.transformers import GPT
 
 X = torch.tensor([[1.0, 0.0, -1.0]])
 ROUNDS = 5
+COSTS = ROOT / "book" / "costs.csv"
 FRAME = 16  # milliseconds
 # A hundred turns of a knob, each with all that the page then writes anew.
 TURN = """([knob, factor]) => {
@@ -96,6 +111,90 @@ def networks() -> None:
             f"{count:9,} networks: time each {time / times[0]:.2f}, "
             f"peak memory {memory / peaks[0]:.2f}"
         )
+
+
+def gpt2_small() -> nn.Module:
+    """Return all weights of a model of GPT-2's smallest size."""
+    shapes = [(50257, 768), (1024, 768)]
+    shapes += [(2304, 768), (768, 768), (3072, 768), (768, 3072)] * 12
+    return nn.ParameterDict(
+        {f"weight{i}": torch.empty(shape) for i, shape in enumerate(shapes)}
+    )
+
+
+def fill(model: nn.Module, dtype: torch.dtype) -> list[nn.Parameter]:
+    """Give every parameter a gradient."""
+    for parameter in model.to(dtype).parameters():
+        parameter.grad = torch.rand_like(parameter)
+    return list(model.parameters())
+
+
+def seconds(*runs: Callable[[], object]) -> list[float]:
+    """Return the least time of each, measured in turns."""
+    times: list[list[float]] = [[] for _ in runs]
+    for _ in range(ROUNDS + 1):
+        for run, own in zip(runs, times, strict=True):
+            start = perf_counter()
+            run()
+            own.append(perf_counter() - start)
+    return [min(own[1:]) for own in times]
+
+
+def step(watched: bool) -> Callable[[], object]:
+    """Return a step of a training of a small GPT."""
+    model = GPT(128, 256, width=128, heads=4, depth=6)
+    text = torch.randint(128, (8, 256))
+
+    def run() -> None:
+        model.zero_grad()
+        cross_entropy(model(text).flatten(0, 1), text.flatten()).backward()
+
+    def run_watched() -> None:
+        with Watch(model) as watch:
+            run()
+            watch.read()
+
+    return run_watched if watched else run
+
+
+def measuring() -> None:
+    """Print what it costs to look at gradients, and keep it for the book."""
+    rows: list[tuple[str, float]] = []
+    one = 0.0  # read, in float32
+    model = gpt2_small()
+    for dtype in (torch.float32, torch.bfloat16):
+        weights = fill(model, dtype)
+        grads = [w.grad for w in weights if w.grad is not None]
+        read, means, loop, clip = seconds(
+            lambda grads=grads: [g.sum() for g in grads],
+            lambda: gradient_means(model),
+            lambda grads=grads: [g.abs().mean().item() for g in grads],
+            lambda w=weights: clip_grad_norm_(w, math.inf),
+        )
+        one = one or read
+        kind = str(dtype).removeprefix("torch.")
+        rows += [
+            (f"`gradient_means`, {kind}", means / one),
+            (f"`p.grad.abs().mean().item()` for each, {kind}", loop / one),
+            (f"`clip_grad_norm_`, {kind}", clip / one),
+        ]
+    few, many = (
+        nn.ParameterDict(
+            {f"weight{i}": torch.empty(3, 3) for i in range(count)}
+        )
+        for count in (800, 8000)
+    )
+    fill(few, torch.float32), fill(many, torch.float32)
+    times = seconds(lambda: gradient_means(few), lambda: gradient_means(many))
+    print(f"8,000 small weights / 800: {times[1] / times[0]:.1f}")
+    plain, watched = seconds(step(False), step(True))
+    rows.append(("a step with a `Watch`, of one without", watched / plain))
+    with COSTS.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["what", "percent"])
+        for what, ratio in rows:
+            print(f"{what:<55}{ratio:6.2f}")
+            writer.writerow([what, round(100 * ratio)])
 
 
 def script(chapter: str) -> str:
@@ -228,5 +327,7 @@ if __name__ == "__main__":
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     else:
         networks()
+        print()
+        measuring()
         print()
         builds()

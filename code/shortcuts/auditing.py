@@ -25,7 +25,7 @@ from shortcuts.gradients import _weights_of_one_process
 Grads = dict[Any, Tensor | None]  # of a weight, or where one arrives
 
 
-def jacobian_gains(
+def jacobian_norms(
     model: nn.Module,
     run: Callable[[], object],
     *,
@@ -36,13 +36,13 @@ def jacobian_gains(
 
     ``J`` is the Jacobian of a block's output, ``n`` numbers, with respect to
     its input, over the whole batch at once; of each, the first tensor of
-    floating-point numbers counts. The gain says by how much a gradient of
+    floating-point numbers counts. The norm says by how much a gradient of
     random entries grows on its way back through the block, in the root mean
     square: 1 for an orthogonal matrix and for the identity.
 
     Of random probes, the relative error of the square is about
     ``sqrt(2 / (probes n))`` or less where no direction stands out, and at
-    most ``sqrt(2 / probes)``. Where ``n`` is not above ``probes``, the gain is
+    most ``sqrt(2 / probes)``. Where ``n`` is not above ``probes``, the norm is
     exact. Probes come from a generator of their own, so a second call
     returns the same. The model is left as it was, as by
     :func:`shortcuts.gradients.measure_loss`.
@@ -63,12 +63,12 @@ def jacobian_gains(
     Example:
         >>> import torch
         >>> from torch import nn
-        >>> from shortcuts.auditing import jacobian_gains
+        >>> from shortcuts.auditing import jacobian_norms
         >>> model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
         >>> for factor, layer in zip([1, 3], model):
         ...     _ = nn.init.eye_(layer.weight).data.mul_(factor)
-        >>> gains = jacobian_gains(model, lambda: model(torch.ones(4, 2)))
-        >>> {name: round(gain, 4) for name, gain in gains.items()}
+        >>> norms = jacobian_norms(model, lambda: model(torch.ones(4, 2)))
+        >>> {name: round(norm, 4) for name, norm in norms.items()}
         {'0': 1.0, '1': 3.0}
     """
     found = find_blocks(model, blocks)
@@ -92,7 +92,14 @@ def jacobian_gains(
 
 
 class Row(NamedTuple):
-    """What an audit says of one block; ``None`` where it cannot be said."""
+    """What an audit says of one block; ``None`` where it cannot be said.
+
+    Example:
+        >>> from shortcuts.auditing import Row
+        >>> row = Row("blocks.0", 1.1, 2e-4, 2e-3, zeros=0.0, shortcut=0.99)
+        >>> row.shortcut > 0.5
+        True
+    """
 
     block: str
     h: float  # mean |h| of its output
@@ -103,12 +110,19 @@ class Row(NamedTuple):
 
 
 class Audit(list[Row]):
-    """The rows of an audit, which print as a table."""
+    """The rows of an audit, which print as a table.
+
+    Example:
+        >>> from shortcuts.auditing import Audit, Row
+        >>> Audit([Row("blocks.0", 1.1, 2e-4, 2e-3, zeros=0.0, shortcut=0.99)])
+        block     |h|  |dL/dh|  |dL/dW|  zeros  shortcut
+        blocks.0  1.1   0.0002    0.002      0      0.99
+    """
 
     def __repr__(self) -> str:
         """Align the names to the left and the numbers to the right."""
         head = "block", "|h|", "|dL/dh|", "|dL/dW|", "zeros", "shortcut"
-        formats = ".3g", ".3g", ".3g", ".3g", ".2f"
+        formats = ".3g", ".3g", ".3g", ".3g", "z.2f"
         rows = [(r.block, *map(_cell, r[1:], formats)) for r in self]
         table: list[tuple[str, ...]] = [head, *rows]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]

@@ -189,6 +189,11 @@ class Update(NamedTuple):
 
     The share is ``mean |dW| / mean |W|``, of the weight before the step. It
     is 0 where nothing changed, and infinite where all of the weight was 0.
+
+    Example:
+        >>> from shortcuts.watching import Update
+        >>> Update(size=0.25, share=0.5).share
+        0.5
     """
 
     size: float

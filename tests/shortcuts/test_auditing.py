@@ -11,7 +11,7 @@ from torch.func import jacrev
 from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 
 from shortcuts import DeepNeuralNetwork, measure_loss
-from shortcuts.auditing import Audit, Row, audit, jacobian_gains
+from shortcuts.auditing import Audit, Row, audit, jacobian_norms
 
 
 def linears(*factors: float) -> Any:
@@ -30,7 +30,7 @@ def perceptron(width: int, *, seed: int = 0) -> Any:
     return nn.Sequential(*blocks).double()
 
 
-def exact_gain(block: Any, x: Tensor) -> float:
+def exact_norm(block: Any, x: Tensor) -> float:
     jacobian: Tensor = jacrev(block)(x).reshape(block(x).numel(), -1)
     return math.sqrt(jacobian.detach().square().sum() / len(jacobian))
 
@@ -54,17 +54,17 @@ class Applies(nn.Module):
 # Gains
 
 
-def test_gains_on_paper() -> None:
+def test_norms_on_paper() -> None:
     model = linears(3.0, -2.0)
-    gains = jacobian_gains(model, lambda: model(torch.ones(20, 1)))
-    assert gains == {"0": pytest.approx(3), "1": pytest.approx(2)}
+    norms = jacobian_norms(model, lambda: model(torch.ones(20, 1)))
+    assert norms == {"0": pytest.approx(3), "1": pytest.approx(2)}
 
 
 def test_few_outputs_are_exact() -> None:
     model, x = perceptron(3), torch.linspace(-1, 1, 6).double().view(2, 3)
-    gains, h = jacobian_gains(model, lambda: model(x), probes=6), x
+    norms, h = jacobian_norms(model, lambda: model(x), probes=6), x
     for i, block in enumerate(model):
-        assert gains[str(i)] == pytest.approx(exact_gain(block, h), rel=1e-12)
+        assert norms[str(i)] == pytest.approx(exact_norm(block, h), rel=1e-12)
         h = block(h).detach()
 
 
@@ -74,12 +74,12 @@ def test_probes_miss_by_what_is_said() -> None:
     for seed in range(40):
         model = perceptron(12, seed=seed)
         h = torch.randn(4, 12, dtype=torch.double)
-        gains = jacobian_gains(model, squares(model, h), probes=4)
+        norms = jacobian_norms(model, squares(model, h), probes=4)
         for i, block in enumerate(model):
             jacobian = jacrev(block)(h).reshape(48, 48)
             k = jacobian @ jacobian.T
             spread = (k - k.diag().diag()).square().sum().mul(2 / 4).sqrt()
-            miss = 48 * gains[str(i)] ** 2 - k.trace()
+            miss = 48 * norms[str(i)] ** 2 - k.trace()
             scores.append((miss / spread).item())
             h = block(h).detach()
     z = torch.tensor(scores)
@@ -89,20 +89,20 @@ def test_probes_miss_by_what_is_said() -> None:
 
 def test_many_probes_come_closer() -> None:
     model, x = perceptron(8), torch.linspace(-1, 1, 80).double().view(10, 8)
-    gains = jacobian_gains(model, lambda: model(x), probes=79)
-    assert gains["0"] == pytest.approx(exact_gain(model[0], x), rel=0.02)
-    assert gains["0"] != exact_gain(model[0], x)
+    norms = jacobian_norms(model, lambda: model(x), probes=79)
+    assert norms["0"] == pytest.approx(exact_norm(model[0], x), rel=0.02)
+    assert norms["0"] != exact_norm(model[0], x)
 
 
 def test_a_block_that_runs_twice() -> None:
     # It squares, so its Jacobian is 2 h: 6, and then 18.
     block = Applies(torch.square)
-    gains = jacobian_gains(
+    norms = jacobian_norms(
         nn.Sequential(block),
         lambda: block(block(torch.tensor([3.0]))),
         blocks=[block],
     )
-    assert gains == {"0": pytest.approx(math.sqrt((6**2 + 18**2) / 2))}
+    assert norms == {"0": pytest.approx(math.sqrt((6**2 + 18**2) / 2))}
 
 
 def test_inputs_and_outputs_among_others_changed_in_place() -> None:
@@ -118,10 +118,10 @@ def test_inputs_and_outputs_among_others_changed_in_place() -> None:
         second(mask=None, x=h)[1][0].mul_(7)
 
     weight = torch.ones(9, requires_grad=True)
-    assert jacobian_gains(model, run) == {"0": 3, "1": 3}
+    assert jacobian_norms(model, run) == {"0": 3, "1": 3}
 
 
-def test_gains_under_checkpointing() -> None:
+def test_norms_under_checkpointing() -> None:
     model, x = perceptron(4), torch.linspace(-1, 1, 20).double().view(5, 4)
 
     def run(use_reentrant: bool) -> None:
@@ -129,10 +129,10 @@ def test_gains_under_checkpointing() -> None:
         for block in model:
             h = checkpoint(block, h, use_reentrant=use_reentrant)
 
-    expected = jacobian_gains(model, lambda: model(x))
-    assert jacobian_gains(model, lambda: run(False)) == expected
+    expected = jacobian_norms(model, lambda: model(x))
+    assert jacobian_norms(model, lambda: run(False)) == expected
     with pytest.raises(ValueError, match="block 0 to run with gradients, got"):
-        jacobian_gains(model, lambda: run(True))
+        jacobian_norms(model, lambda: run(True))
 
 
 # Audits
@@ -346,7 +346,7 @@ def test_where_it_ceases_to_be_finite() -> None:
 # What is left alone
 
 
-@pytest.mark.parametrize("measure", [audit, jacobian_gains])
+@pytest.mark.parametrize("measure", [audit, jacobian_norms])
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_no_trace(measure: Any, mode: Callable[[], Any]) -> None:
     torch.manual_seed(0)
@@ -376,7 +376,7 @@ def test_no_trace(measure: Any, mode: Callable[[], Any]) -> None:
 # What is refused
 
 
-@pytest.mark.parametrize("measure", [audit, jacobian_gains])
+@pytest.mark.parametrize("measure", [audit, jacobian_norms])
 def test_what_cannot_be_run(measure: Any) -> None:
     model = linears(2.0, 3.0)
     with pytest.raises(TypeError, match="to be a function of no arguments"):

@@ -31,7 +31,7 @@ Text and figures: CC BY 4.0. Code: MIT.
 
 def wheel_name(release: str) -> str:
     """Return the file name of the package's wheel."""
-    return f"shortcuts-{release}-py3-none-any.whl"
+    return f"shortcuts_measured-{release}-py3-none-any.whl"
 
 
 def write_wheel(folder: Path) -> None:

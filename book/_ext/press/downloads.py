@@ -154,14 +154,15 @@ def head(config: Any) -> Iterator[nbformat.NotebookNode]:
         url = f"{address}/{FOLDER}/{archive.wheel_name(config.release)}"
         yield new_markdown_cell(f"From *{config.project}*, {address}/")
         yield new_code_cell(
-            f'%pip install --quiet "shortcuts[figures] @ {url}"'
+            f'%pip install --quiet "shortcuts-measured[figures] @ {url}"'
         )
     else:
         yield new_markdown_cell(
             f"From *{config.project}*. This notebook needs the package "
-            "`shortcuts`, which is part of the book: the archive on its first "
-            "page holds it as a wheel. (`pip install shortcuts` would bring "
-            "another package of this name.)"
+            "`shortcuts` of the distribution `shortcuts-measured`, which is "
+            "part of the book: the archive on its first page holds it as a "
+            "wheel. (`pip install shortcuts` would bring another package, "
+            "from which nothing here can be imported.)"
         )
 
 

@@ -173,13 +173,14 @@ def package() -> tuple[dict[str, Piece], dict[str, tuple[str, str]]]:
 def undrawn(cell: Cell, drawings: set[str]) -> Iterator[Statement]:
     """Yield a cell's statements, without imports and uses of drawings.
 
-    Names are added to the drawings, or taken away, as the cell binds them.
+    Names are added to the drawings, or taken away, as the cell assigns them.
     """
     for node, lines in statements(cell.code):
         if isinstance(node, IMPORTS):
             continue
         if names_read(node) & drawings:
-            drawings |= names_bound(node)
+            if isinstance(node, ast.Assign | ast.FunctionDef):
+                drawings |= names_bound(node)
             continue
         drawings -= names_bound(node)
         is_last = node.end_lineno == cell.code.count("\n") + 1
