@@ -66,7 +66,8 @@ def recorded(
             x = _found(x, names[module], "take")
             if not x.requires_grad:
                 kept.callback(x.requires_grad_().requires_grad_, False)
-            entered.append((x.shape, get_gradient_edge(x)))
+            with torch.enable_grad():  # torch 2.4 finds no edge without
+                entered.append((x.shape, get_gradient_edge(x)))
 
     def leave(module: nn.Module, _: Any, output: object) -> None:
         if module not in names:

@@ -53,7 +53,8 @@ def is_sharded(tensor: Tensor) -> bool:
 def _library() -> Any:
     modules = "torch.distributed.tensor", "torch.distributed._tensor"
     loaded = (sys.modules.get(name) for name in modules)
-    return next((module for module in loaded if module), None)
+    # In torch 2.4 the first is there, and has no DTensor.
+    return next((m for m in loaded if hasattr(m, "DTensor")), None)
 
 
 def _sums_over(mesh: Any, pairs: list[tuple[Any, Any]]) -> Tensor:

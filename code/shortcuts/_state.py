@@ -11,15 +11,31 @@ from torch import Tensor, nn
 
 @contextmanager
 def kept_state(model: nn.Module) -> Iterator[None]:
-    """Put back what a pass there and back may change, but for gradients.
+    """Put back what a pass there and back may change.
 
     These are the buffers (a pass writes to copies of them), whether they were
-    there before or not, what the modules hold as plain attributes, and the
-    random states of torch, NumPy and Python. What is changed in place in a
-    list, a dictionary or a weight stays changed.
+    there before or not, what the modules hold as plain attributes, ``.grad``,
+    which is None within, and the random states of torch, NumPy and Python.
+    What is changed in place in a list, a dictionary or a weight stays changed.
     """
-    with _kept_random_states(model), _kept_attributes(model):
+    with (
+        _kept_random_states(model),
+        _kept_attributes(model),
+        _kept_gradients(model),
+    ):
         yield
+
+
+@contextmanager
+def _kept_gradients(model: nn.Module) -> Iterator[None]:
+    kept = [(parameter, parameter.grad) for parameter in model.parameters()]
+    try:
+        for parameter, _ in kept:
+            parameter.grad = None
+        yield
+    finally:
+        for parameter, grad in kept:
+            parameter.grad = grad
 
 
 @contextmanager

@@ -87,9 +87,15 @@ def measure_loss(
         value = loss()
         _check_loss(value)
         # Unlike loss.backward(), this adds nothing to .grad.
-        grads = torch.autograd.grad(
+        found = torch.autograd.grad(
             value, list(weights.values()), allow_unused=True
         )
+        # Layers that compute their input anew, instead of keeping it, run a
+        # backward() within, and what that finds is in .grad.
+        grads = [
+            _added(grad, weight.grad)
+            for grad, weight in zip(found, weights.values(), strict=True)
+        ]
     return _named_means(weights, grads)
 
 
@@ -313,6 +319,12 @@ def _named_means(
         if names:
             warnings.warn(fault.format(listed(names)), stacklevel=3)
     return means
+
+
+def _added(grad: Tensor | None, other: Tensor | None) -> Tensor | None:
+    if grad is None or other is None:
+        return other if grad is None else grad
+    return grad + other
 
 
 def _check_loss_fn(loss_fn: Loss, target: Tensor | None) -> None:

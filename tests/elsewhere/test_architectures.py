@@ -25,9 +25,6 @@ BUILD = Path(__file__).parents[2] / os.environ.get("BUILD", "_build")
 TABLE = BUILD / "elsewhere" / "left-out.txt"
 rows: dict[str, str] = {}
 worst: dict[str, float] = {}  # relative differences, which are small
-# What is known to fail, and why
-REVERSIBLE = "measure_loss misses what reversible layers add to .grad"
-KNOWN = {"transformers: reformer": REVERSIBLE}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -183,15 +180,7 @@ def assert_no_trace(before: dict[str, Any], model: nn.Module) -> None:
             assert after[name] == value, name
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=KNOWN[name]))
-        if name in KNOWN
-        else name
-        for name in ZOO
-    ],
-)
+@pytest.mark.parametrize("name", ZOO)
 def test_one_batch_measured_leaves_no_trace(name: str) -> None:
     model, loss = made(name)
     for parameter in model.parameters():

@@ -3,7 +3,9 @@
 import copy
 import math
 import random
+import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -633,6 +635,58 @@ def test_gradient_checkpointing_leaves_no_trace() -> None:
     measure_gradients(model, torch.randn(4, 3))
     for name, value in model.state_dict().items():
         assert torch.equal(value, state[name]), name
+
+
+class Reversed(torch.autograd.Function):
+    """Computes anew on the way back, as reversible layers do."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, layer: nn.Module) -> Tensor:
+        """Keep the input alone."""
+        ctx.save_for_backward(x)
+        ctx.layer = layer
+        with torch.no_grad():
+            y: Tensor = layer(x)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        """Run a backward pass within this one."""
+        (x,) = ctx.saved_tensors
+        x = x.detach().requires_grad_()
+        with torch.enable_grad():
+            ctx.layer(x).backward(*grads)
+        return x.grad, None
+
+
+def test_layers_that_run_a_backward_pass_of_their_own() -> None:
+    first, second = nn.Linear(3, 3), nn.Linear(3, 1)
+    model, bias = nn.Sequential(first, second), torch.ones(1)
+    second.bias.grad = bias
+
+    apply: Any = Reversed.apply
+
+    def loss() -> Any:
+        # The second weight is met outside, too: both parts count.
+        y = apply(first(X), second)
+        return y.square().sum() + second.weight.sum()
+
+    measured = measure_loss(model, loss)
+    assert measure_loss(model, loss) == measured
+    assert first.weight.grad is second.weight.grad is None
+    assert second.bias.grad is bias
+    assert bias == 1
+    loss().backward()
+    assert measured == pytest.approx(gradient_means(model))
+
+
+def test_where_torch_keeps_dtensor_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Torch 2.4 has a torch.distributed.tensor without it.
+    name = "torch.distributed.tensor"
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    assert measure_gradients(linear([[3.0]]), torch.ones(1, 1))["weight"] == 6
 
 
 def test_the_history_of_input_and_target_is_left_alone() -> None:
