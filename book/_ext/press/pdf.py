@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -32,7 +33,7 @@ PLAIN = re.compile(r'<span class="(?:[nps]\w?|m[if]|o|w|pre)">([^<]*)</span>')
 LOAD_FONTS = "Promise.all([...document.fonts].map(font => font.load()))"
 FILL_IN = """numbers => {
   for (const span of document.querySelectorAll(".page"))
-    span.textContent = numbers[span.dataset.to].toString();
+    span.textContent = `${numbers[span.dataset.to] ?? 0}`;
 }"""
 NODE = re.compile(rb"\bnode\d{8}\b")
 ElementTree.register_namespace("m", "http://www.w3.org/1998/Math/MathML")
@@ -129,7 +130,7 @@ class Paper(EBook):
                 target = anchor(page + uri if uri[0] == "#" else uri)
                 element.set("href", f"#{target}")
         for element in list(part.iter()):
-            name_the_words(element)
+            name_the_heading(element)
         if page.startswith("genindex"):
             for link in part.iterfind(f".//{XHTML}li/{XHTML}a"):
                 add_number(link, link.get("href", "")[1:])
@@ -155,47 +156,43 @@ def add_number(parent: Element, target: str) -> None:
     add(parent, "span", "0").attrib = {"class": "page", "data-to": target}
 
 
-def name_the_words(part: Element) -> None:
-    """Move names to the words of the heading or paragraph that they mark.
+def name_the_heading(section: Element) -> None:
+    """Move the names of a section to the words of its heading, if it has one.
 
-    What is empty can stand at the foot of a page, and its words on the next.
+    It can begin at the foot of a page, and its heading stand on the next.
     """
-    marks: list[Element] = []
-    for child in part:
-        if child.tag == f"{XHTML}span" and not child.text and not len(child):
-            marks.append(child)
-            continue
-        # A section's own name is that of its heading, if it begins with one.
-        heading = re.search(r"h\d$", child.tag)
-        own = [part] if heading and child is part[len(marks)] else []
-        if heading or child.tag == f"{XHTML}p":
-            for mark in [*own, *marks]:
-                if name := mark.attrib.pop("id", ""):
-                    words = Element(f"{XHTML}span", id=name)
-                    words.text, child.text = child.text, ""
-                    words[:], child[:] = child, [words]
-        marks = []
+    marks = [*takewhile(lambda e: e.tag == f"{XHTML}span", section)]
+    heading = next(iter(section[len(marks) :]), None)
+    if heading is None or not re.search(r"h\d$", heading.tag):
+        return
+    for mark in [section, *marks]:
+        if name := mark.attrib.pop("id", ""):
+            words = Element(f"{XHTML}span", id=name)
+            words.text, heading.text = heading.text, ""
+            words[:], heading[:] = heading, [words]
 
 
 def print_until_right(book: Path) -> bytes:
     """Return the book as a PDF, in which the page numbers are those it has.
 
-    A longer number may begin a line, and a line a page: then once more.
+    A longer number may begin a line, and a line a page: then once more. The
+    page is opened anew each time, for Chromium may print one differently the
+    second time.
     """
     options: Any = {"prefer_css_page_size": True, "print_background": True}
+    numbers: dict[str, int] = {}
     with sync_playwright() as playwright, launch(playwright) as browser:
         page = browser.new_page(color_scheme="light")
-        page.goto(book.as_uri())
-        page.evaluate(LOAD_FONTS)
-        pdf = page.pdf(tagged=True, **options)
-        for _ in range(3):
-            numbers = page_numbers(pdf)
+        for _ in range(4):
+            page.goto(book.as_uri())
+            page.evaluate(LOAD_FONTS)
             page.evaluate(FILL_IN, numbers)
             pdf = page.pdf(tagged=True, **options)
-            if page_numbers(pdf) == numbers:
+            before, numbers = numbers, page_numbers(pdf)
+            if numbers == before:
                 break
         else:
-            moved = dict(page_numbers(pdf).items() - numbers.items())
+            moved = dict(numbers.items() - before.items())
             raise ExtensionError(
                 f"expected the same pages with their numbers, got {moved}"
             )
