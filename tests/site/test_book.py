@@ -95,7 +95,7 @@ def test_code_that_is_shown_is_run(name: str) -> None:
         *("{laboratory}", "{preset}"),
         *("{toctree}", "{bibliography}", "{glossary}", "{eval-rst}"),
         *("{exercise-list}", "{build-facts}", "{build-times}"),
-        "{claim-table}",
+        *("{claim-table}", "{csv-table}"),
     }
     assert "+++" not in source(name)
 

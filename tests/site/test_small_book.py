@@ -91,7 +91,7 @@ def test_pages_know_their_address(built: Build) -> None:
 def test_notebooks_install_the_package_from_there(built: Build) -> None:
     note, first, *others = notebook(built).cells
     assert ADDRESS in note.source
-    install = r'%pip install --quiet "shortcuts\[figures\] @ '
+    install = r'%pip install --quiet "shortcuts-measured\[figures\] @ '
     wheel = re.fullmatch(rf'{install}{ADDRESS}(\S*)"', first.source)
     assert wheel
     assert (built.html / wheel[1]).is_file()
