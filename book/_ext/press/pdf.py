@@ -7,6 +7,7 @@ Chromium prints twice: the second time with the numbers of the first.
 
 import html
 import json
+import logging
 import re
 import shutil
 from collections.abc import Iterator
@@ -204,6 +205,8 @@ def print_until_right(book: Path) -> bytes:
 
 def page_numbers(pdf: bytes) -> dict[str, int]:
     """Return on which page each place is that something links to."""
+    # Chromium's own count of objects is one too low; nothing is missing.
+    logging.getLogger("pypdf").setLevel(logging.ERROR)
     reader = PdfReader(BytesIO(pdf))
     return {
         name[1:]: (reader.get_destination_page_number(place) or 0) + 1
