@@ -80,6 +80,14 @@ def checked_number(
     return float(value)
 
 
+def checked_scale(scale: float) -> float:
+    """Return what divides gradients, a number above 0, or raise."""
+    scale = checked_number("scale", scale)
+    if scale <= 0:
+        raise ValueError(f"expected scale to be above 0, got {scale!r}")
+    return scale
+
+
 def check_input(x: Tensor, size: int) -> None:
     """Refuse what a network with ``size`` inputs cannot take."""
     check_tensor("the input", x)

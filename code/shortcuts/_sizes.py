@@ -35,7 +35,7 @@ def mean_sizes(
     for place, indices in places.items():
         pairs = [(like[index], values[index]) for index in indices]
         if isinstance(place, torch.device):
-            sums = torch.stack([_sum(t, v) for t, v in pairs])
+            sums = torch.stack([sum_of_sizes(t, v) for t, v in pairs])
         else:
             sums = _sums_over(place, pairs)
         for index, total in zip(indices, sums.tolist(), strict=True):
@@ -74,7 +74,7 @@ def _sums_over(mesh: Any, pairs: list[tuple[Any, Any]]) -> Tensor:
             if own.placements[dim].is_replicate()
         )
         local = None if value is None else own.to_local()
-        sums.append(_sum(own.to_local(), local) / copies)
+        sums.append(sum_of_sizes(own.to_local(), local) / copies)
     total = torch.stack(sums)
     for dim in dims:
         torch.distributed.all_reduce(total, group=mesh.get_group(dim))
@@ -92,7 +92,7 @@ def _reduced(value: Any) -> Any:
     return value.redistribute(placements=placements)
 
 
-def _sum(like: Tensor, value: Tensor | None) -> Tensor:
+def sum_of_sizes(like: Tensor, value: Tensor | None) -> Tensor:
     """Return the sum of ``|v|``, a double where the device has doubles."""
     wide = torch.float32 if like.device.type == "mps" else torch.float64
     if value is None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from shortcuts._checks import (
     check_finite,
     check_tensor,
-    checked_number,
+    checked_scale,
     listed,
 )
 from shortcuts._sizes import is_sharded, mean_sizes
@@ -247,8 +247,7 @@ def gradient_means(
         >>> gradient_means(model)
         {'weight': 0.75}
     """
-    if checked_number("scale", scale) <= 0:
-        raise ValueError(f"expected scale to be above 0, got {scale!r}")
+    scale = checked_scale(scale)
     _check_fsdp1(model)
     weights = trainable_weights(model)
     return _named_means(weights, (w.grad for w in weights.values()), scale)

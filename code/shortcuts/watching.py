@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from shortcuts._checks import checked_number, listed
-from shortcuts._sizes import _sum, mean_sizes
+from shortcuts._checks import checked_scale, listed
+from shortcuts._sizes import mean_sizes, sum_of_sizes
 from shortcuts._stream import find_blocks, first_tensor
 from shortcuts.weights import trainable_weights
 
@@ -115,8 +115,7 @@ class Watch:
             ValueError: if it is not above 0, or if no block has run since the
                 last reading.
         """
-        if checked_number("scale", scale) <= 0:
-            raise ValueError(f"expected scale to be above 0, got {scale!r}")
+        scale = checked_scale(scale)
         if not self._counts:
             raise ValueError(
                 "expected a forward pass since the last reading, got none "
@@ -171,7 +170,9 @@ class Watch:
             value = value.to_local()
         place = value.device, name
         # Not in place: a sum of inference mode may not be changed outside.
-        self._sums[place] = _sum(value, value) + self._sums.get(place, 0)
+        self._sums[place] = sum_of_sizes(value, value) + self._sums.get(
+            place, 0
+        )
         self._counts[name] += value.numel()
 
     def _sums_on_host(self) -> dict[str, float]:
