@@ -1,6 +1,6 @@
 """Where the gradients of a training loop are whole, and not clipped yet.
 
-A chapter shows what stands between the marks; test_trainers.py runs it.
+A chapter shows most of them; test_trainers.py runs all.
 """
 
 import lightning
@@ -13,7 +13,6 @@ from shortcuts import gradient_means
 loss_fn = nn.MSELoss()
 
 
-# plain
 def train(model, batches, optimizer, log):
     """Log the gradients of each step before they are clipped."""
     for step, (x, target) in enumerate(batches):
@@ -24,10 +23,6 @@ def train(model, batches, optimizer, log):
         optimizer.zero_grad()
 
 
-# end
-
-
-# microbatches
 def train_in_parts(model, batches, optimizer, log):
     """Take each step with the gradients of several microbatches."""
     for step, parts in enumerate(batches):
@@ -39,10 +34,6 @@ def train_in_parts(model, batches, optimizer, log):
         optimizer.zero_grad()
 
 
-# end
-
-
-# scaler
 def train_mixed(model, batches, optimizer, log, device="cuda"):
     """Train in half precision: the scaler's factor is in each gradient."""
     scaler = torch.amp.GradScaler(device)
@@ -58,10 +49,6 @@ def train_mixed(model, batches, optimizer, log, device="cuda"):
         optimizer.zero_grad()
 
 
-# end
-
-
-# lightning
 class LogGradients(lightning.Callback):
     """For Trainer(callbacks=[LogGradients(log)], gradient_clip_val=1.0)."""
 
@@ -73,10 +60,6 @@ class LogGradients(lightning.Callback):
         self.gradient_log.add(trainer.global_step, dW=gradient_means(model))
 
 
-# end
-
-
-# transformers
 class LoggingTrainer(transformers.Trainer):
     """Takes what Trainer takes, and gradient_log=GradientLog()."""
 
@@ -95,10 +78,6 @@ class LoggingTrainer(transformers.Trainer):
         return loss
 
 
-# end
-
-
-# accelerate
 def train_anywhere(accelerator, model, batches, optimizer, log):
     """Log after the last microbatch, before accelerate clips."""
     model, batches, optimizer = accelerator.prepare(model, batches, optimizer)
@@ -112,6 +91,3 @@ def train_anywhere(accelerator, model, batches, optimizer, log):
                 accelerator.clip_grad_norm_(model.parameters(), max_norm=1.0)
             optimizer.step()
             optimizer.zero_grad()
-
-
-# end
