@@ -6,7 +6,8 @@ ever held.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +20,15 @@ from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from shortcuts._checks import listed
 from shortcuts._state import kept_state
-from shortcuts._stream import first_tensor
+from shortcuts._stream import tensors
+
+
+@dataclass
+class Entrance:
+    """A tensor that enters a block."""
+
+    shape: torch.Size
+    edge: GradientEdge | None  # where gradients of it arrive
 
 
 @dataclass(eq=False)
@@ -27,14 +36,27 @@ class Step:
     """One run of a block: what went in, and copies of what came after."""
 
     block: str
-    shape: torch.Size  # of its input
-    source: GradientEdge  # where gradients of its input arrive
+    entrances: list[Entrance]
+    at: int | None  # which of them is the stream, as far as is known
     output: Tensor
-    made: GradientEdge | None  # where those of its output do
+    made: GradientEdge | None  # where gradients of its output arrive
     streams: list[Tensor] = field(
         default_factory=list
-    )  # what follows, best first
+    )  # what was made of it and follows, best first
+    beside: bool = False  # the next block takes nothing that was made of it
     diagonal: float | None = None  # the mean of that of its Jacobian
+
+    @property
+    def shape(self) -> torch.Size:
+        """The shape of what the stream hands to the block."""
+        return self.entrances[self.at or 0].shape
+
+    @property
+    def source(self) -> GradientEdge:
+        """Where the gradients of that arrive."""
+        edge = self.entrances[self.at or 0].edge
+        assert edge is not None
+        return edge
 
 
 @contextmanager
@@ -47,33 +69,39 @@ def recorded(
     """
     names = {block: name for name, block in blocks.items()}
     steps: list[Step] = []
-    entered: list[tuple[torch.Size, GradientEdge]] = []
+    entered: list[tuple[list[Entrance], int | None]] = []
 
-    def go_on(value: object, module: nn.Module) -> Tensor | None:
+    def go_on(inputs: Sequence[Tensor], module: nn.Module) -> int | None:
         """Note where the stream is: best at the next block's entrance."""
-        x = first_tensor(value)
-        if x is None or not steps:
-            return x
-        streams = steps[-1].streams
-        if module in names or not streams:
+        if not steps or (steps[-1].streams and module not in names):
+            return None
+        at = _first_after(steps[-1].made, inputs)
+        if at is not None:
             # A copy: the model may change its own in place.
-            streams.insert(0, x.clone())
-        return x
+            steps[-1].streams.insert(0, inputs[at].clone())
+        return at
 
     def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
-        x = go_on((args, kwargs), module)
-        if module in names:
-            x = _found(x, names[module], "take")
-            if not x.requires_grad:
-                kept.callback(x.requires_grad_().requires_grad_, False)
-            with torch.enable_grad():  # torch 2.4 finds no edge without
-                entered.append((x.shape, get_gradient_edge(x)))
+        inputs = list(tensors((args, kwargs)))
+        at = go_on(inputs, module)
+        if module not in names:
+            return
+        _check_found(inputs, names[module], "take")
+        if steps:
+            steps[-1].beside = at is None
+        if not any(x.requires_grad for x in inputs):
+            x = inputs[at or 0]
+            kept.callback(x.requires_grad_().requires_grad_, False)
+        with torch.enable_grad():  # torch 2.4 finds no edge without
+            entered.append(([_entrance(x) for x in inputs], at))
 
     def leave(module: nn.Module, _: Any, output: object) -> None:
+        outputs = list(tensors(output))
         if module not in names:
-            go_on(output, module)
+            go_on(outputs, module)
             return
-        y = _found(first_tensor(output), names[module], "return")
+        _check_found(outputs, names[module], "return")
+        y = outputs[0]
         made = get_gradient_edge(y) if y.requires_grad else None
         steps.append(Step(names[module], *entered.pop(), y.clone(), made))
 
@@ -89,7 +117,44 @@ def recorded(
                 ):
                     hooks.callback(handle.remove)
             value = run()
+        _settle(steps)
         yield value, steps
+
+
+def _entrance(x: Tensor) -> Entrance:
+    return Entrance(x.shape, get_gradient_edge(x) if x.requires_grad else None)
+
+
+def _first_after(
+    made: GradientEdge | None, inputs: Iterable[Tensor]
+) -> int | None:
+    """Return which input is the first that was made of a block's output."""
+    for at, x in enumerate(inputs):
+        if made is not None and x.requires_grad:
+            nodes, seen = [get_gradient_edge(x).node], set[Any]()
+            while nodes:
+                node = nodes.pop()
+                if node is made.node:
+                    return at
+                if node not in seen:
+                    seen.add(node)
+                    nodes += [n for n, _ in node.next_functions if n]
+    return None
+
+
+def _settle(steps: Iterable[Step]) -> None:
+    """Where a block's stream is unknown, take what most others know."""
+    known = Counter(step.at for step in steps if step.at is not None)
+    usual = [at for at, _ in known.most_common(1)]
+    for step in steps:
+        if step.at is None:
+            places = [*usual, *range(len(step.entrances))]
+            step.at = next(
+                at
+                for at in places
+                if at < len(step.entrances)
+                and step.entrances[at].edge is not None
+            )
 
 
 def check_ran(name: str, blocks: Iterable[str], steps: Iterable[Step]) -> None:
@@ -158,10 +223,9 @@ def _probes(
         yield vector.reshape(like.shape).to(like.dtype).to(like.device)
 
 
-def _found(x: Tensor | None, block: str, verb: str) -> Tensor:
-    if x is None:
+def _check_found(found: Sequence[Tensor], block: str, verb: str) -> None:
+    if not found:
         raise TypeError(
             f"expected block {block} to {verb} a tensor of floating-point "
             "numbers, got none"
         )
-    return x

@@ -1,6 +1,6 @@
-"""Find the blocks that a stream runs through, and the tensor in a value."""
+"""Find the blocks that a stream runs through, and the tensors in a value."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
 from torch import Tensor, nn
@@ -18,7 +18,8 @@ def find_blocks(
     """Return blocks by their names in the model, without wrappers' names.
 
     Those that are asked for, as names or modules; else those of the longest
-    list (ModuleList or Sequential) of at least two modules of one class.
+    list (ModuleList or Sequential) of at least two modules of one class. If
+    several are as long, and all lie in one such list, it is that.
 
     Example:
         >>> from torch import nn
@@ -36,7 +37,8 @@ def find_blocks(
         blocks = _longest_list(names)
     if isinstance(blocks, str) or not isinstance(blocks, Iterable):
         raise TypeError(
-            "expected blocks to be a list of names or modules, got "
+            "expected blocks to be a list of names or modules, such as "
+            "model.get_submodule(name), got "
             f"{blocks if isinstance(blocks, str) else type(blocks).__name__}"
         )
     modules = {name: module for module, name in names.items()}
@@ -63,15 +65,15 @@ def find_blocks(
     return found
 
 
-def first_tensor(value: object) -> Tensor | None:
-    """Return the first tensor of real or complex numbers, if there is one.
+def tensors(value: object) -> Iterator[Tensor]:
+    """Yield the tensors of real or complex numbers, first to last.
 
-    It may lie in tuples, lists, mappings and dataclasses, however deep.
+    They may lie in tuples, lists, mappings and dataclasses, however deep.
     """
     if isinstance(value, Tensor):
-        return (
-            value if value.is_floating_point() or value.is_complex() else None
-        )
+        if value.is_floating_point() or value.is_complex():
+            yield value
+        return
     parts: Iterable[object] = ()
     if isinstance(value, Mapping):
         parts = value.values()
@@ -79,8 +81,13 @@ def first_tensor(value: object) -> Tensor | None:
         parts = value
     elif is_dataclass(value) and not isinstance(value, type):
         parts = (getattr(value, field.name) for field in fields(value))
-    found = (first_tensor(part) for part in parts)
-    return next((tensor for tensor in found if tensor is not None), None)
+    for part in parts:
+        yield from tensors(part)
+
+
+def first_tensor(value: object) -> Tensor | None:
+    """Return the first of those tensors, if there is one."""
+    return next(tensors(value), None)
 
 
 def _unwrapped(name: str) -> str:
@@ -106,12 +113,20 @@ def _longest_list(names: dict[nn.Module, str]) -> list[nn.Module]:
             "expected a list (ModuleList or Sequential) of at least two "
             "modules of one class, got none: give the blocks"
         )
-    size = max(sizes.values())
-    longest = [name for name in sizes if sizes[name] == size]
+    most = max(sizes.values())
+    longest = [name for name, size in sizes.items() if size == most]
+    if len(longest) > 1:
+        around = [
+            name
+            for name in sizes
+            if all(inner.startswith(f"{name}.") for inner in longest)
+        ]
+        longest = around[:1] or longest
     if len(longest) > 1:
         raise ValueError(
-            f"expected one longest list of blocks, got {size} blocks in each "
+            f"expected one longest list of blocks, got {most} blocks in each "
             f"of {listed(longest)}: choose, as in "
-            f"blocks=model.get_submodule({longest[0]!r})"
+            f"blocks=model.get_submodule({longest[0]!r}), or take several, as "
+            "in blocks=[*first_list, *second_list]"
         )
     return lists[longest[0]]

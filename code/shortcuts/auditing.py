@@ -35,8 +35,9 @@ def jacobian_norms(
     """Return ``||J||_F / sqrt(n)`` of each block, where the run takes it.
 
     ``J`` is the Jacobian of a block's output, ``n`` numbers, with respect to
-    its input, over the whole batch at once; of each, the first tensor of
-    floating-point numbers counts. The norm says by how much a gradient of
+    its input, over the whole batch at once; where several tensors enter, with
+    respect to the one that is made of the output of the block before, and of
+    several outputs the first counts. The norm says by how much a gradient of
     random entries grows on its way back through the block, in the root mean
     square: 1 for an orthogonal matrix and for the identity.
 
@@ -154,8 +155,11 @@ def audit(
     last one in what the next module takes or the model returns; so a shortcut
     counts whether the block adds it or the model around it. Where that has
     another shape than the block's input, the block's own output is taken;
-    where that has, too, there is no diagonal, and ``None`` is printed as
-    ``-``. A shortcut that begins further up, before a norm in front of the
+    where that has, too, or where nothing that follows is made of the block's
+    output, as between experts that stand side by side, there is no diagonal,
+    and ``None`` is printed as ``-``. Of several tensors that enter a block the
+    stream is the one that is made of the output of the block before. A
+    shortcut that begins further up, before a norm in front of the
     block, is none around the block, and not seen. The diagonal is an average
     over random probes, and exact if the stream has no more than ``probes``
     numbers.
@@ -185,8 +189,9 @@ def audit(
             returns no tensor, ``probes`` is no whole number, or a block takes
             or returns no tensor of floating-point numbers.
         ValueError: if ``probes`` is below 1, the blocks are not to be found or
-            one does not run, the model has no trainable weights, or the loss
-            is not a scalar or depends on nothing.
+            one does not run, the model has no trainable weights, the loss is
+            not a scalar or depends on nothing, or checkpointing has
+            ``use_reentrant=True``.
 
     Example:
         >>> import torch
@@ -213,9 +218,7 @@ def audit(
         # Inputs, too: they lead the gradients through blocks that are frozen.
         inputs = [step.source for step in steps]
         wanted: list[Any] = [*outputs, *weights, *inputs]
-        grads = torch.autograd.grad(
-            value, wanted, retain_graph=True, allow_unused=True
-        )
+        grads = _gradients(value, wanted)
         for step in steps:
             step.diagonal = _diagonal(step, probes, generator)
     grad_of: Grads = dict(zip(wanted, grads, strict=True))
@@ -226,6 +229,19 @@ def audit(
         runs = [step for step in steps if step.block == name]
         rows.append(_row(name, runs, own, grad_of))
     return rows
+
+
+def _gradients(loss: Tensor, wanted: list[Any]) -> Sequence[Tensor | None]:
+    try:
+        return torch.autograd.grad(
+            loss, wanted, retain_graph=True, allow_unused=True
+        )
+    except RuntimeError as error:
+        if "use_reentrant" not in str(error):
+            raise
+        raise ValueError(
+            "expected checkpointing with use_reentrant=False, got True"
+        ) from error
 
 
 def _row(
@@ -273,6 +289,8 @@ def _zero_shares(grads: Iterable[Tensor | None]) -> Iterator[float]:
 def _diagonal(
     step: Step, probes: int, generator: torch.Generator
 ) -> float | None:
+    if step.beside and not step.streams:
+        return None
     for stream in *step.streams, step.output:
         if stream.shape == step.shape:
             mean = probed(step, stream, trace, probes, generator)

@@ -291,6 +291,70 @@ def test_shortcuts_of_a_resnet(
     assert all(low < row.shortcut < high for row in rows)
 
 
+class Conditioned(nn.Module):
+    """A layer that takes the stream as the second of its tensors."""
+
+    def __init__(self, is_bypassed: bool) -> None:
+        super().__init__()
+        self.linear, self.is_bypassed = nn.Linear(9, 9), is_bypassed
+
+    def forward(self, condition: Tensor, x: Tensor) -> Tensor:
+        """Multiply by the condition, which no block changes."""
+        y: Tensor = (self.linear(x) * condition).tanh()
+        return x + y if self.is_bypassed else y
+
+
+@pytest.mark.parametrize(
+    ("is_bypassed", "low", "high"), [(False, -0.2, 0.2), (True, 0.8, 1.2)]
+)
+@pytest.mark.parametrize("by_name", [False, True])
+def test_the_stream_is_what_the_block_before_has_made(
+    is_bypassed: bool, low: float, high: float, by_name: bool
+) -> None:
+    torch.manual_seed(0)
+    blocks = nn.ModuleList(Conditioned(is_bypassed) for _ in range(4))
+    ends = nn.ModuleList([nn.Linear(9, 9), nn.Linear(9, 9), blocks])
+
+    def run() -> Any:
+        x, condition = (end(torch.ones(7, 9)) for end in ends[:2])
+        for block in blocks:
+            given = {"condition": condition, "x": x}
+            x = block(**given) if by_name else block(*given.values())
+        return x
+
+    rows: Any = audit(ends, lambda: run().square().mean(), blocks=blocks)
+    assert all(low < row.shortcut < high for row in rows)
+    norms = jacobian_norms(ends, run, blocks=blocks).values()
+    assert all((norm > 0.8) == is_bypassed for norm in norms)
+
+
+def test_blocks_side_by_side_have_no_shortcut() -> None:
+    torch.manual_seed(0)
+    experts = nn.ModuleList(nn.Linear(9, 9) for _ in range(3))
+    model = nn.ModuleList([nn.Linear(9, 9), experts])
+
+    def loss() -> Any:
+        x: Tensor = model[0](torch.ones(7, 9))
+        return sum(expert(x) for expert in experts).square().mean()
+
+    rows = audit(model, loss, blocks=experts)
+    assert [row.shortcut for row in rows[:2]] == [None, None]
+
+
+def test_audits_refuse_reentrant_checkpointing() -> None:
+    model = perceptron(4)
+    x = torch.ones(5, 4).double().requires_grad_()
+
+    def loss() -> Any:
+        h: Any = x
+        for block in model:
+            h = checkpoint(block, h, use_reentrant=True)
+        return h.square().mean()
+
+    with pytest.raises(ValueError, match="use_reentrant=False, got True"):
+        audit(model, loss)
+
+
 def test_audits_under_checkpointing() -> None:
     model, x = perceptron(4), torch.linspace(-1, 1, 20).double().view(5, 4)
 

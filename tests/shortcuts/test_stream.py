@@ -26,6 +26,15 @@ def test_the_longest_list_of_alike_modules() -> None:
     assert list(find_blocks(nn.Sequential(*linears(2)))) == ["0", "1"]
 
 
+def test_equally_long_lists_within_the_blocks_of_another() -> None:
+    layers = nn.ModuleList(model(heads=linears(4)) for _ in range(3))
+    assert list(find_blocks(model(encoder=layers))) == [
+        f"encoder.{i}" for i in range(3)
+    ]
+    with pytest.raises(ValueError, match=r"\[\*first_list, \*second_list\]"):
+        find_blocks(model(encoder=layers, other=linears(4)))
+
+
 def test_a_module_that_stands_twice_counts_once() -> None:
     again = nn.ModuleList([nn.Linear(2, 2)] * 4)
     assert list(find_blocks(model(again=again, h=linears(2)))) == [
@@ -70,8 +79,8 @@ def test_blocks_that_are_given() -> None:
             "got h, which is not in it; it has .*, one, one.0",
         ),
         ([nn.ReLU()], ValueError, "got ReLU, which is not in it"),
-        ("one", TypeError, "a list of names or modules, got one"),
-        (nn.ReLU(), TypeError, "a list of names or modules, got ReLU"),
+        ("one", TypeError, "a list of names or modules, such as .*, got one"),
+        (nn.ReLU(), TypeError, "a list of names or modules, .*, got ReLU"),
         ([1], TypeError, "to be names or modules, got int"),
     ],
 )
