@@ -31,6 +31,14 @@ from shortcuts._checks import (
 from shortcuts.activations import GELU
 from shortcuts.networks import bypassed
 
+SWITCHES = [
+    "use_shortcut",
+    "activation_first",
+    "normalise",
+    "orthogonal",
+    "mirrored",
+    "linear_ends",
+]
 NUMBERS_AT_ONCE = 2**20  # how many a chunk of networks may take
 
 
@@ -105,13 +113,25 @@ class Ensemble:
             on its way into the layer.
         skip_scale: what a shortcut multiplies ``h`` by.
         branch_scale: what the layer that it bypasses is multiplied by.
+        orthogonal: begin with weights whose rows or columns, whichever are
+            fewer, are orthonormal, and with biases of zero, as in Saxe et al.
+            (2014), arXiv:1312.6120.
+        mirrored: let hidden units begin in pairs of opposite sign, so that an
+            orthogonal network with GELU or ReLU begins as a linear one:
+            "looks linear" of Balduzzi et al. (2017), arXiv:1702.08591, for
+            GELU with ``gelu(z) - gelu(-z) = z``.
+        linear_ends: let the first layer write into the stream and the last
+            read from it without activation, and the first without LayerNorm.
 
     Raises:
         TypeError: for what that refuses, and for options of another type than
             above.
         ValueError: for what it refuses, for no seeds, for numbers that are not
-            finite or, as variances, negative, and for an activation that mixes
-            numbers, draws random ones, or writes to its input.
+            finite or, as variances, negative, for an activation that mixes
+            numbers, draws random ones, or writes to its input, for
+            ``orthogonal`` with variances, for ``mirrored`` without it or with
+            an odd hidden layer, and for ``linear_ends`` with
+            ``activation_first``.
 
     Example:
         >>> import torch
@@ -132,6 +152,9 @@ class Ensemble:
     normalise: bool = False
     skip_scale: float = 1.0
     branch_scale: float = 1.0
+    orthogonal: bool = False
+    mirrored: bool = False
+    linear_ends: bool = False
 
     def __post_init__(self) -> None:
         def keep(**values: object) -> None:
@@ -140,7 +163,7 @@ class Ensemble:
                 object.__setattr__(self, name, value)
 
         keep(layer_sizes=checked_sizes(self.layer_sizes))
-        for name in ("use_shortcut", "activation_first", "normalise"):
+        for name in SWITCHES:
             check_switch(name, getattr(self, name))
         _check_activation(new_activation(self.activation))
         keep(seeds=_checked_seeds(self.seeds))
@@ -148,12 +171,35 @@ class Ensemble:
             keep(variances=_checked_variances(self.variances))
         for name in ("skip_scale", "branch_scale"):
             keep(**{name: checked_number(name, getattr(self, name))})
+        self._check_together()
         if self.use_shortcut and not any(self.bypassed):
             warnings.warn(
                 f"no layer of sizes {self.layer_sizes} has as many inputs as "
                 "outputs: these networks have no shortcut",
                 stacklevel=3,
             )
+
+    def _check_together(self) -> None:
+        """Refuse options that contradict each other."""
+        if self.orthogonal and self.variances is not None:
+            raise ValueError(
+                "expected variances or orthogonal weights, got both"
+            )
+        if self.mirrored and not self.orthogonal:
+            raise ValueError("expected mirrored weights to be orthogonal, too")
+        if self.mirrored and any(n % 2 for n in self.layer_sizes[1:-1]):
+            raise ValueError(
+                "expected hidden layers of even size for mirrored weights, "
+                f"got {self.layer_sizes}"
+            )
+        if self.linear_ends and self.activation_first:
+            raise ValueError(
+                "expected activation_first or linear_ends, got both"
+            )
+
+    @property
+    def _uniform(self) -> bool:
+        return self.variances is None and not self.orthogonal
 
     @property
     def bypassed(self) -> list[bool]:
@@ -190,7 +236,7 @@ class Ensemble:
         for row, seed in zip(rows, seeds, strict=True):
             generator.manual_seed(seed)
             for part, bound in zip(row, bounds, strict=True):
-                if self.variances is None:
+                if self._uniform:
                     part.uniform_(-bound, bound, generator=generator)
                 else:
                     part.normal_(generator=generator)
@@ -202,8 +248,25 @@ class Ensemble:
             if self.variances is not None:
                 c_w, c_b = self.variances
                 weight, bias = weight * (c_w / n_in) ** 0.5, bias * c_b**0.5
+            elif self.orthogonal:
+                weight = self._orthogonal(weight, len(linears))
+                bias = torch.zeros_like(bias)
             linears.append(Linear(weight, bias[:, None]))
         return linears
+
+    def _orthogonal(self, normal: Tensor, layer: int) -> Tensor:
+        """Make orthonormal weights of normal ones, in pairs if mirrored."""
+        if not self.mirrored:
+            return _orthonormal(normal)
+        first, last = layer == 0, layer == len(self.layer_sizes) - 2
+        rows = normal.shape[1] // (1 if last else 2)
+        columns = normal.shape[2] // (1 if first else 2)
+        weight = _orthonormal(normal[:, :rows, :columns])
+        if first and self.linear_ends:  # h and -h differ by 2 h, not by h
+            weight = weight / 2
+        if not first:
+            weight = torch.cat([weight, -weight], dim=2)
+        return weight if last else torch.cat([weight, -weight], dim=1)
 
     def measure(
         self,
@@ -307,18 +370,14 @@ class Ensemble:
         progress: bool | None,
         stacklevel: int,  # of who asked for the chunks
     ) -> Iterator[Lenses]:
-        with torch.inference_mode(False):
-            activations = [
-                new_activation(self.activation).to(x) for _ in self.bypassed
-            ]
         states = 6 * len(x) * sum(self.layer_sizes)
         step = max(1, NUMBERS_AT_ONCE // (3 * self._parameters() + states))
         overflowed = 0
-        for start in _with_bar(range(0, len(self.seeds), step), progress):
+        for start in with_bar(range(0, len(self.seeds), step), progress):
             seeds = self.seeds[start : start + step]
             with torch.inference_mode(False), torch.enable_grad():
                 h = x.clone().requires_grad_().expand(len(seeds), -1, -1)
-                done = self._forward(self.draw(seeds), activations, h)
+                done = self.forward(self.draw(seeds), h)
                 lenses = _measured(done, target)
             parts = list(lenses)
             if self.normalise:  # a LayerNorm whose squares overflow returns 0
@@ -333,15 +392,40 @@ class Ensemble:
                 stacklevel=stacklevel,
             )
 
-    def _forward(
-        self, linears: list[Linear], activations: list[nn.Module], h: Tensor
-    ) -> "_Pass":
-        done = _Pass([], [], [], h)
-        for (weight, bias), activation, is_bypassed in zip(
-            linears, activations, self.bypassed, strict=True
-        ):
+    def forward(
+        self,
+        linears: Sequence[Linear],
+        h: Float[Tensor, "networks samples n_in"],
+        *,
+        scales: Sequence[Tensor] | None = None,
+        layers: Sequence[int] | None = None,
+    ) -> "Pass":
+        """Pass samples through networks of this shape, whatever their weights.
+
+        Args:
+            linears: as :meth:`draw` makes them.
+            h: the samples of each network.
+            scales: what the branch of each layer is multiplied by, instead of
+                ``branch_scale``.
+            layers: which layers to pass through, and in what order; all of
+                them, first to last, if not given.
+
+        Example:
+            >>> import torch
+            >>> from shortcuts.ensembles import Ensemble
+            >>> networks = Ensemble([3, 3, 1], True, seeds=[7])
+            >>> done = networks.forward(networks.draw(), torch.ones(1, 1, 3))
+            >>> done.outputs.shape
+            torch.Size([1, 1, 1])
+        """
+        last = len(self.bypassed) - 1
+        done = Pass([], [], [], h)
+        for layer in range(last + 1) if layers is None else layers:
+            at_end = self.linear_ends and layer in (0, last)
+            activation = new_activation(self.activation).to(h)
+            weight, bias = linears[layer]
             branch = h
-            if self.normalise:
+            if self.normalise and not (self.linear_ends and layer == 0):
                 branch = functional.layer_norm(branch, branch.shape[-1:])
             if self.activation_first:
                 branch = activation(branch)
@@ -349,24 +433,49 @@ class Ensemble:
             done.stream.append(h)
             done.inputs.append(branch)
             done.zs.append(z)
-            branch = z if self.activation_first else activation(z)
-            if is_bypassed:
-                h = self.skip_scale * h + self.branch_scale * branch
+            branch = z if self.activation_first or at_end else activation(z)
+            if self.bypassed[layer]:
+                scale = self.branch_scale if scales is None else scales[layer]
+                h = self.skip_scale * h + scale * branch
             else:
                 h = branch
         return done._replace(outputs=h)
 
 
-class _Pass(NamedTuple):
-    """What a forward pass leaves behind, a list entry for each layer."""
+class Pass(NamedTuple):
+    """What a forward pass leaves behind, a list entry for each layer.
 
-    stream: list[Tensor]  # h
-    inputs: list[Tensor]  # of the Linears; h, unless an option says otherwise
-    zs: list[Tensor]  # the Linears' outputs
-    outputs: Tensor
+    Example:
+        >>> import torch
+        >>> from shortcuts.ensembles import Ensemble
+        >>> networks = Ensemble([3, 3, 1], True, seeds=[7])
+        >>> done = networks.forward(networks.draw(), torch.ones(1, 1, 3))
+        >>> torch.equal(done.stream[0], torch.ones(1, 1, 3))
+        True
+    """
+
+    stream: list[Float[Tensor, "networks samples n_in"]]
+    """What each layer takes from the stream, h."""
+
+    inputs: list[Float[Tensor, "networks samples n_in"]]
+    """What its Linear takes: h, unless an option says otherwise."""
+
+    zs: list[Float[Tensor, "networks samples n_out"]]
+    """The outputs of its Linear, z."""
+
+    outputs: Float[Tensor, "networks samples n_out"]
+    """What the last layer leaves."""
 
 
-def _with_bar(starts: range, progress: bool | None) -> Iterable[int]:
+def _orthonormal(normal: Tensor) -> Tensor:
+    """Return orthonormal columns, or rows if they are fewer, all as likely."""
+    wide = normal.shape[-2] < normal.shape[-1]
+    q, r = torch.linalg.qr(normal.mT if wide else normal)
+    q = q * r.diagonal(dim1=-2, dim2=-1).sign()[:, None]
+    return q.mT if wide else q
+
+
+def with_bar(starts: range, progress: bool | None) -> Iterable[int]:
     """Show a progress bar, if tqdm is installed."""
     try:
         from tqdm import tqdm
@@ -382,7 +491,7 @@ def _with_bar(starts: range, progress: bool | None) -> Iterable[int]:
     return bar
 
 
-def _measured(done: _Pass, target: Tensor) -> Lenses:
+def _measured(done: Pass, target: Tensor) -> Lenses:
     """Walk back from the outputs, one of them at a time.
 
     This gives the rows of the Jacobians dy/dh and dy/dz. The loss enters only
