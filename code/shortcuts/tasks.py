@@ -1,14 +1,17 @@
 """What networks are trained on: nothing that has to be downloaded."""
 
+import math
 from collections.abc import Iterator
 from pydoc_data.topics import topics
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from shortcuts._checks import checked_whole
+from shortcuts._checks import checked_number, checked_whole
 
+ARMS = 3  # of the spirals
 VOCABULARY = 128  # the characters of ASCII
 
 
@@ -60,3 +63,65 @@ def batches(
         )
         at = starts + torch.arange(context)
         yield text[at], text[at + 1]
+
+
+class Task(NamedTuple):
+    """Samples, and the class of each.
+
+    Example:
+        >>> from shortcuts.tasks import spirals
+        >>> task = spirals()
+        >>> task.x.shape, int(task.y.max())
+        (torch.Size([300, 2]), 2)
+    """
+
+    x: Float[Tensor, "samples n_in"]
+    """A row of numbers for each sample."""
+
+    y: Int[Tensor, " samples"]
+    """Classes from 0 on."""
+
+
+def spirals(samples: int = 300, *, turns: float = 2.0, seed: int = 0) -> Task:
+    """Draw points on the three arms of a spiral, one class an arm.
+
+    The points of an arm lie within the unit circle, from a tenth of its
+    radius outwards, and are drawn uniformly along the radius.
+
+    Raises:
+        TypeError: if an argument is no number, or ``samples`` not whole.
+        ValueError: if there are fewer samples than arms.
+
+    Example:
+        >>> from shortcuts.tasks import spirals
+        >>> spirals(6).y.tolist()
+        [0, 1, 2, 0, 1, 2]
+    """
+    samples = checked_whole("samples", samples, low=ARMS)
+    turns = checked_number("turns", turns)
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.arange(samples) % ARMS
+    along = torch.rand(samples, generator=generator)
+    angle = 2 * math.pi * (turns * along + y / ARMS)
+    direction = torch.stack([angle.cos(), angle.sin()], dim=1)
+    return Task((0.1 + 0.9 * along[:, None]) * direction, y)
+
+
+def digits() -> Task:
+    """Return scikit-learn's handwritten digits: 1,797 images of 8 x 8 pixels.
+
+    All numbers together have mean 0 and variance 1. scikit-learn, which has
+    to be installed, ships with the images; they are the test set of the UCI
+    archive's *Optical Recognition of Handwritten Digits* (Alpaydin and
+    Kaynak, 1998).
+
+    Example:
+        >>> from shortcuts.tasks import digits
+        >>> digits().x.shape
+        torch.Size([1797, 64])
+    """
+    from sklearn.datasets import load_digits
+
+    images, classes = load_digits(return_X_y=True)
+    x = torch.tensor(images, dtype=torch.float32)
+    return Task((x - x.mean()) / x.std(), torch.tensor(classes).long())

@@ -1,95 +1,36 @@
-"""Train many networks at once, each with a learning rate of its own.
+"""Train many networks at once, each at a rate of its own.
 
-The networks are those of an ``Ensemble``; a row holds all weights of one of
-them. One batched product computes a layer of all, one backward pass their
-gradients, and one update moves every row by its own rate. Networks never mix:
-a run depends on its seed and its rate, not on which others run beside it.
+The networks are those of an ``Ensemble``; a row holds all numbers of one of
+them, and is a parameter of its own to one of torch's optimizers. One batched
+product computes a layer of all of them, one backward pass their gradients.
+Networks never mix: a run depends on its seed and its rate, not on which
+others run beside it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
 from shortcuts._checks import (
     check_finite,
     check_input,
+    check_switch,
     check_tensor,
     checked_number,
     checked_whole,
 )
 from shortcuts.ensembles import Ensemble, Linear, Pass, with_bar
 
-Step = Callable[[Tensor], Tensor]  # gradients of all rows to their steps
-
-
-class Optimizer(Protocol):
-    """What makes a step of a gradient, such as SGD and Adam."""
-
-    def stepper(self) -> Step:
-        """Return what turns the gradient of each step into a step."""
-        ...
-
-
-class SGD(NamedTuple):
-    """Gradient descent with momentum, as ``torch.optim.SGD`` computes it.
-
-    Example:
-        >>> import torch
-        >>> from shortcuts.training import SGD
-        >>> step = SGD(momentum=0.5).stepper()
-        >>> step(torch.ones(1)), step(torch.ones(1))
-        (tensor([1.]), tensor([1.5000]))
-    """
-
-    momentum: float = 0.0
-
-    def stepper(self) -> Step:
-        """Return what turns the gradient of each step into a step."""
-        velocity = torch.zeros(())
-
-        def step(gradient: Tensor) -> Tensor:
-            nonlocal velocity
-            velocity = self.momentum * velocity + gradient
-            return velocity
-
-        return step
-
-
-class Adam(NamedTuple):
-    """Adam, as ``torch.optim.Adam`` computes it.
-
-    Example:
-        >>> import torch
-        >>> from shortcuts.training import Adam
-        >>> Adam().stepper()(torch.tensor([3.0, -1e-4]))
-        tensor([ 1.0000, -0.9999])
-
-    Source: Kingma and Ba (2015), arXiv:1412.6980, algorithm 1.
-    """
-
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: float = 1e-8
-
-    def stepper(self) -> Step:
-        """Return what turns the gradient of each step into a step."""
-        first, second = self.betas
-        mean, square, steps = torch.zeros(()), torch.zeros(()), 0
-
-        def step(gradient: Tensor) -> Tensor:
-            nonlocal mean, square, steps
-            steps += 1
-            mean = first * mean + (1 - first) * gradient
-            square = second * square + (1 - second) * gradient.square()
-            size = (square / (1 - second**steps)).sqrt()
-            return mean / (1 - first**steps) / (size + self.eps)
-
-        return step
+NewOptimizer = Callable[[Any], torch.optim.Optimizer]
+ADAM: NewOptimizer = partial(torch.optim.Adam, fused=True)
+NETWORKS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -97,13 +38,13 @@ class Networks:
     """Networks of an ensemble's shape, with numbers of their own.
 
     A row holds the weights and biases of a network, layer by layer, and then
-    what each layer's branch is multiplied by.
+    what the branch of each layer is multiplied by.
 
     Example:
         >>> import torch
         >>> from shortcuts.ensembles import Ensemble
-        >>> from shortcuts.training import start
-        >>> networks = start(Ensemble([2, 8, 8, 3], True, seeds=range(5)))
+        >>> from shortcuts.training import drawn
+        >>> networks = drawn(Ensemble([2, 8, 8, 3], True, seeds=range(5)))
         >>> networks.forward(torch.zeros(10, 2)).outputs.shape
         torch.Size([5, 10, 3])
     """
@@ -127,7 +68,7 @@ class Networks:
     @property
     def scales(self) -> list[Float[Tensor, "networks 1 1"]]:
         """What each layer's branch is multiplied by: views of the rows."""
-        layers = len(self.shape.layer_sizes) - 1
+        layers = len(self.shape.bypassed)
         return list(self.rows[:, -layers:, None, None].unbind(1))
 
     def forward(
@@ -136,12 +77,10 @@ class Networks:
         *,
         layers: Sequence[int] | None = None,
     ) -> Pass:
-        """Pass samples through them, as :meth:`Ensemble.forward` does.
+        """Pass samples through them, the same for all, or some for each.
 
-        Args:
-            x: the same samples for all networks, or some for each.
-            layers: which layers to pass through, and in what order; all of
-                them, first to last, if not given.
+        ``layers`` says which layers to pass through, as in
+        :meth:`shortcuts.ensembles.Ensemble.forward`.
         """
         x = x.expand(len(self.rows), -1, -1)
         return self.shape.forward(
@@ -153,37 +92,86 @@ class Networks:
         x: Float[Tensor, "*networks samples n_in"],
         y: Int[Tensor, "*networks samples"],
     ) -> Float[Tensor, " networks"]:
-        """Return each network's mean cross-entropy."""
+        """Return each network's cross-entropy, the mean over its samples.
+
+        Example:
+            >>> import torch
+            >>> from shortcuts.ensembles import Ensemble
+            >>> from shortcuts.training import drawn
+            >>> networks = drawn(Ensemble([2, 8, 3], False, seeds=[0]))
+            >>> networks.losses(torch.ones(1, 2), torch.tensor([0]))
+            tensor([1.1830])
+        """
         outputs = self.forward(x).outputs
         y = y.expand(outputs.shape[:2])
         each = functional.cross_entropy(outputs.mT, y, reduction="none")
         return each.mean(1)
 
+    def errors(
+        self, x: Float[Tensor, "samples n_in"], y: Int[Tensor, " samples"]
+    ) -> Float[Tensor, " networks"]:
+        """Return the share of samples for which another class wins.
 
-def start(ensemble: Ensemble, dtype: torch.dtype = torch.float32) -> Networks:
-    """Return the networks of an ensemble as they are drawn.
+        Example:
+            >>> import torch
+            >>> from shortcuts.ensembles import Ensemble
+            >>> from shortcuts.training import drawn
+            >>> networks = drawn(Ensemble([2, 8, 3], False, seeds=[0]))
+            >>> networks.errors(torch.ones(3, 2), torch.arange(3)).item()
+            0.6666666865348816
+        """
+        with torch.no_grad():
+            chosen = self.forward(x).outputs.argmax(-1)
+        return (chosen != y).to(x).mean(1)
+
+
+def drawn(
+    ensemble: Ensemble,
+    *,
+    seeds: Sequence[int] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Networks:
+    """Return the networks of an ensemble as they are before any training.
+
+    Those of all its seeds, if none are given.
 
     Example:
         >>> from shortcuts.ensembles import Ensemble
-        >>> from shortcuts.training import start
-        >>> start(Ensemble([2, 8, 3], False, seeds=range(5))).rows.shape
+        >>> from shortcuts.training import drawn
+        >>> drawn(Ensemble([2, 8, 3], False, seeds=range(5))).rows.shape
         torch.Size([5, 53])
     """
-    linears = ensemble.draw()
-    layers = len(linears)
-    scales = torch.full((len(ensemble.seeds), layers), ensemble.branch_scale)
+    linears = ensemble.draw(seeds)
+    scales = linears[0].bias.new_full(
+        (len(linears[0].bias), len(linears)), ensemble.branch_scale
+    )
     parts = [part.flatten(1) for linear in linears for part in linear]
     return Networks(ensemble, torch.cat([*parts, scales], dim=1).to(dtype))
 
 
 class Runs(NamedTuple):
-    """What trainings leave behind."""
+    """What trainings leave behind.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.ensembles import Ensemble
+        >>> from shortcuts.training import train
+        >>> two = Ensemble([1, 1], False, seeds=range(2), linear_ends=True)
+        >>> x, y = torch.ones(1, 1), torch.zeros(1, dtype=torch.long)
+        >>> train(two, x, y, rates=0.1, steps=3).losses.shape
+        torch.Size([2, 3])
+    """
 
     losses: Float[Tensor, "networks steps"]
-    """The loss of each step, of the samples that it was taken for."""
+    """The loss before each step, of the samples that the step is made of."""
 
     networks: Networks
     """The networks after the last step."""
+
+    @property
+    def diverged(self) -> Bool[Tensor, " networks"]:
+        """Which networks hold numbers that are infinite or nan."""
+        return ~self.networks.rows.isfinite().all(1)
 
 
 def train(
@@ -193,48 +181,173 @@ def train(
     *,
     rates: float | Float[Tensor, " networks"],
     steps: int,
-    optimizer=torch.optim.Adam,
+    optimizer: NewOptimizer = ADAM,
     batch: int | None = None,
-    learn_scale: bool = False,
-    at_once=64,
+    learn_scales: bool = False,
     progress: bool | None = None,
 ) -> Runs:
-    rates = torch.as_tensor(rates, dtype=x.dtype).expand(len(ensemble.seeds))
+    """Train all networks to tell classes apart, by cross-entropy.
+
+    Each run is the one that a loop over ``torch.optim`` makes of the same
+    network, the same rate and the same samples, but for rounding. The seed of
+    a network also draws its samples. A run whose numbers pass what the dtype
+    holds goes on with inf or nan, and :attr:`Runs.diverged` tells.
+
+    Args:
+        ensemble: the networks as they begin; they take the dtype of ``x``.
+        x: the samples, float32 or float64.
+        y: the class of each, from 0 on.
+        rates: the learning rate, of all or of each network.
+        steps: how many steps.
+        optimizer: makes one of groups of parameters, as
+            ``partial(torch.optim.SGD, momentum=0.9)`` does; it has to treat
+            each number alone. Adam, if not given.
+        batch: how many samples a step takes, each network others, drawn with
+            replacement; all, if not given.
+        learn_scales: whether to train what the branches are multiplied by,
+            as ReZero and SkipInit do.
+        progress: whether to show a progress bar; if not given, a terminal
+            shows one for what takes longer than a second.
+
+    Raises:
+        TypeError: if ``x``, ``y`` or a number is not as above.
+        ValueError: if there is not a class for each sample and an output for
+            each class, ``x`` holds inf or nan, a rate is negative or not
+            finite, or there is not one for each network.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.ensembles import Ensemble
+        >>> from shortcuts.training import train
+        >>> shape = Ensemble([1, 4, 4, 2], True, seeds=range(100))
+        >>> x = torch.tensor([[-1.0], [0.0], [1.0]])
+        >>> y = torch.tensor([0, 1, 0])
+        >>> runs = train(shape, x, y, rates=0.1, steps=50)
+        >>> int(runs.diverged.sum())
+        0
+        >>> (runs.losses[:, 0] > runs.losses[:, -1]).all().item()
+        True
+    """
+    _check_samples(ensemble, x, y)
+    rates = _checked_rates(rates, len(ensemble.seeds))
+    steps = checked_whole("steps", steps, low=1)
+    if batch is not None:
+        batch = checked_whole("batch", batch, low=1)
+    check_switch("learn_scales", learn_scales)
     chunks = []
-    for first in with_bar(range(0, len(ensemble.seeds), at_once), progress):
-        part = slice(first, first + at_once)
-        some = replace(ensemble, seeds=ensemble.seeds[part])
-        chunks.append(
-            _train(start(some, x.dtype), x, y, rates[part], steps, optimizer, batch, learn_scale)
-        )
+    starts = range(0, len(rates), NETWORKS_AT_ONCE)
+    with torch.inference_mode(False), torch.enable_grad():
+        x, y = x.detach().clone(), y.clone()
+        for start in with_bar(starts, progress):
+            part = slice(start, start + NETWORKS_AT_ONCE)
+            seeds = ensemble.seeds[part]
+            networks = drawn(ensemble, seeds=seeds, dtype=x.dtype)
+            runner = _Runner(networks, rates[part], optimizer, learn_scales)
+            samples = _samples(x, y, seeds, batch)
+            taken = [runner.step(*next(samples)) for _ in range(steps)]
+            chunks.append((torch.stack(taken, dim=1), runner.rows().detach()))
     losses, rows = map(torch.cat, zip(*chunks, strict=True))
     return Runs(losses, Networks(ensemble, rows))
 
-BY=True
-def _train(networks, x, y, rates, steps, optimizer, batch, learn_scale):
-    rows = networks.rows
-    n_scales = len(networks.shape.layer_sizes) - 1
-    generators = [torch.Generator().manual_seed(seed) for seed in networks.shape.seeds]
-    losses = []
-    if BY:
-        each = [row.clone().requires_grad_() for row in rows]
-        optimizer = optimizer([{"params": [r], "lr": rate.item()} for r, rate in zip(each, rates)])
-    else:
-        distinct, inverse = rates.unique(return_inverse=True)
-        order=inverse.argsort(stable=True); back=order.argsort()
-        each=[rows[inverse==i].clone().requires_grad_() for i in range(len(distinct))]
-        optimizer = optimizer([{"params": [r], "lr": rate.item()} for r, rate in zip(each, distinct)])
-    for _ in range(steps):
-        bx, by = x, y
-        if batch is not None:
-            at = torch.stack([torch.randint(len(x), (batch,), generator=g) for g in generators])
-            bx, by = x[at], y[at]
-        rows = torch.stack(each) if BY else torch.cat(each)[back]
-        optimizer.zero_grad()
-        loss = Networks(networks.shape, rows).losses(bx, by)
-        loss.sum().backward()
-        if not learn_scale:
-            for row in each: row.grad[..., -n_scales:] = 0
-        losses.append(loss.detach())
-        optimizer.step()
-    return torch.stack(losses, 1), (torch.stack(each) if BY else torch.cat(each)[back]).detach()
+
+class _Runner:
+    """Some networks in training: each is a parameter of one optimizer."""
+
+    def __init__(
+        self,
+        networks: Networks,
+        rates: Tensor,
+        optimizer: NewOptimizer,
+        learn_scales: bool,
+    ) -> None:
+        self.shape = networks.shape
+        layers = len(self.shape.bypassed)
+        weights, scales = (
+            networks.rows[:, :-layers],
+            networks.rows[:, -layers:],
+        )
+        self.weights = [row.clone().requires_grad_() for row in weights]
+        self.scales = [row.clone() for row in scales]
+        for row in self.scales if learn_scales else []:
+            row.requires_grad_()
+        groups: dict[float, list[Tensor]] = {}
+        for weight, scale, rate in zip(
+            self.weights, self.scales, rates.tolist(), strict=True
+        ):
+            learned = [weight, scale] if learn_scales else [weight]
+            groups.setdefault(rate, []).extend(learned)
+        self.optimizer = optimizer(
+            [{"params": rows, "lr": rate} for rate, rows in groups.items()]
+        )
+
+    def rows(self) -> Tensor:
+        parts = torch.stack(self.weights), torch.stack(self.scales)
+        return torch.cat(parts, dim=1)
+
+    def step(self, x: Tensor, y: Tensor) -> Float[Tensor, " networks"]:
+        """Take a step, and return the losses before it."""
+        self.optimizer.zero_grad()
+        losses = Networks(self.shape, self.rows()).losses(x, y)
+        losses.sum().backward()  # each network's gradient is of its own loss
+        self.optimizer.step()
+        return losses.detach()
+
+
+def _samples(
+    x: Tensor, y: Tensor, seeds: Sequence[int], batch: int | None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the samples of each step, the same for all or some for each."""
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    while True:
+        if batch is None:
+            yield x, y
+        else:
+            at = torch.stack(
+                [
+                    torch.randint(len(x), (batch,), generator=generator)
+                    for generator in generators
+                ]
+            )
+            yield x[at], y[at]
+
+
+def _check_samples(ensemble: Ensemble, x: Tensor, y: Tensor) -> None:
+    """Refuse samples and classes that do not fit the networks."""
+    n_in, *_, n_out = ensemble.layer_sizes
+    check_tensor("x", x)
+    check_input(x, n_in)
+    if x.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"expected x in float32 or float64, got {x.dtype}")
+    if x.dim() != 2 or not len(x):
+        raise ValueError(
+            f"expected x of shape (samples, {n_in}) with at least one "
+            f"sample, got {tuple(x.shape)}"
+        )
+    check_finite("x", x)
+    check_tensor("y", y)
+    if y.dtype != torch.int64:
+        raise TypeError(f"expected classes in torch.int64, got {y.dtype}")
+    if y.shape != (len(x),):
+        raise ValueError(
+            f"expected a class for each of {len(x)} samples, "
+            f"got shape {tuple(y.shape)}"
+        )
+    if y.min() < 0 or y.max() >= n_out:
+        raise ValueError(
+            f"expected classes from 0 to {n_out - 1}, one for each output, "
+            f"got {int(y.min())} to {int(y.max())}"
+        )
+
+
+def _checked_rates(rates: float | Tensor, networks: int) -> Tensor:
+    """Return a rate for each network."""
+    if not isinstance(rates, Tensor):
+        rates = torch.tensor(checked_number("the rate", rates, low=0))
+    if rates.shape not in ((), (networks,)):
+        raise ValueError(
+            f"expected one rate, or one for each of {networks} networks, "
+            f"got shape {tuple(rates.shape)}"
+        )
+    if not (rates.isfinite() & (rates >= 0)).all():
+        raise ValueError("expected finite rates that are not below 0")
+    return rates.double().expand(networks)
