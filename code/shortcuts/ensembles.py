@@ -419,10 +419,10 @@ class Ensemble:
             torch.Size([1, 1, 1])
         """
         last = len(self.bypassed) - 1
+        activation = new_activation(self.activation).to(h)
         done = Pass([], [], [], h)
         for layer in range(last + 1) if layers is None else layers:
             at_end = self.linear_ends and layer in (0, last)
-            activation = new_activation(self.activation).to(h)
             weight, bias = linears[layer]
             branch = h
             if self.normalise and not (self.linear_ends and layer == 0):
@@ -436,7 +436,8 @@ class Ensemble:
             branch = z if self.activation_first or at_end else activation(z)
             if self.bypassed[layer]:
                 scale = self.branch_scale if scales is None else scales[layer]
-                h = self.skip_scale * h + scale * branch
+                skip = h if self.skip_scale == 1 else self.skip_scale * h
+                h = skip + scale * branch
             else:
                 h = branch
         return done._replace(outputs=h)
@@ -458,10 +459,10 @@ class Pass(NamedTuple):
     """What each layer takes from the stream, h."""
 
     inputs: list[Float[Tensor, "networks samples n_in"]]
-    """What its Linear takes: h, unless an option says otherwise."""
+    """What each Linear takes, which is h unless an option says otherwise."""
 
     zs: list[Float[Tensor, "networks samples n_out"]]
-    """The outputs of its Linear, z."""
+    """What each Linear returns, z."""
 
     outputs: Float[Tensor, "networks samples n_out"]
     """What the last layer leaves."""

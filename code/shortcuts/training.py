@@ -8,10 +8,10 @@ others run beside it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
-from typing import Any, NamedTuple
+from itertools import groupby, pairwise
+from typing import Any, NamedTuple, Self
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -28,7 +28,7 @@ from shortcuts._checks import (
 )
 from shortcuts.ensembles import Ensemble, Linear, Pass, with_bar
 
-NewOptimizer = Callable[[Any], torch.optim.Optimizer]
+NewOptimizer = Callable[[Any], Any]  # of groups of parameters
 ADAM: NewOptimizer = partial(torch.optim.Adam, fused=True)
 NETWORKS_AT_ONCE = 64
 
@@ -36,9 +36,6 @@ NETWORKS_AT_ONCE = 64
 @dataclass(frozen=True)
 class Networks:
     """Networks of an ensemble's shape, with numbers of their own.
-
-    A row holds the weights and biases of a network, layer by layer, and then
-    what the branch of each layer is multiplied by.
 
     Example:
         >>> import torch
@@ -50,26 +47,32 @@ class Networks:
     """
 
     shape: Ensemble
+
     rows: Float[Tensor, "networks numbers"]
+    """The weights and biases of each network, layer by layer."""
+
+    scales: Float[Tensor, "networks layers"]
+    """What the branch of each layer is multiplied by."""
 
     @property
     def linears(self) -> list[Linear]:
-        """Their Linears, first to last: views of the rows."""
-        sizes = list(pairwise(self.shape.layer_sizes))
-        lengths = [n_out * n for n_in, n_out in sizes for n in (n_in, 1)]
-        parts = self.rows[:, : -len(sizes)].split(lengths, dim=1)
-        return [
-            Linear(weight.unflatten(1, (n_out, n_in)), bias[:, None])
-            for weight, bias, (n_in, n_out) in zip(
-                parts[::2], parts[1::2], sizes, strict=True
+        """The Linears of all networks, first to last, as views of the rows."""
+        linears: list[Linear] = []
+        rest = self.rows
+        # Layers of one size are cut apart at once, for speed.
+        for size, layers in groupby(pairwise(self.shape.layer_sizes)):
+            (n_in, n_out), count = size, len(list(layers))
+            length = count * (n_in + 1) * n_out
+            part, rest = rest.tensor_split([length], dim=1)
+            weights, biases = part.unflatten(1, (count, -1)).tensor_split(
+                [n_in * n_out], dim=2
             )
-        ]
-
-    @property
-    def scales(self) -> list[Float[Tensor, "networks 1 1"]]:
-        """What each layer's branch is multiplied by: views of the rows."""
-        layers = len(self.shape.bypassed)
-        return list(self.rows[:, -layers:, None, None].unbind(1))
+            linears += map(
+                Linear,
+                weights.unflatten(2, (n_out, n_in)).unbind(1),
+                biases[:, :, None].unbind(1),
+            )
+        return linears
 
     def forward(
         self,
@@ -83,9 +86,14 @@ class Networks:
         :meth:`shortcuts.ensembles.Ensemble.forward`.
         """
         x = x.expand(len(self.rows), -1, -1)
+        scales = self.scales[:, :, None, None].unbind(1)
         return self.shape.forward(
-            self.linears, x, scales=self.scales, layers=layers
+            self.linears, x, scales=scales, layers=layers
         )
+
+    def to(self, x: Tensor) -> Self:
+        """Return them in the dtype of ``x``."""
+        return replace(self, rows=self.rows.to(x), scales=self.scales.to(x))
 
     def losses(
         self,
@@ -106,6 +114,26 @@ class Networks:
         y = y.expand(outputs.shape[:2])
         each = functional.cross_entropy(outputs.mT, y, reduction="none")
         return each.mean(1)
+
+    def gradients(
+        self, x: Float[Tensor, "samples n_in"], y: Int[Tensor, " samples"]
+    ) -> Float[Tensor, "networks layers"]:
+        """Return ``mean |dL/dW|`` of each layer's weights.
+
+        Example:
+            >>> import torch
+            >>> from shortcuts.ensembles import Ensemble
+            >>> from shortcuts.training import drawn
+            >>> networks = drawn(Ensemble([2, 8, 3], False, seeds=[0]))
+            >>> networks.gradients(torch.ones(1, 2), torch.tensor([0])).shape
+            torch.Size([1, 2])
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            again = replace(self, rows=self.rows.detach().requires_grad_())
+            loss = again.losses(x.clone(), y).sum()
+            (rows,) = torch.autograd.grad(loss, again.rows)
+        found = [linear.weight for linear in replace(self, rows=rows).linears]
+        return torch.stack([w.abs().mean((1, 2)) for w in found], dim=1)
 
     def errors(
         self, x: Float[Tensor, "samples n_in"], y: Int[Tensor, " samples"]
@@ -129,24 +157,22 @@ def drawn(
     ensemble: Ensemble,
     *,
     seeds: Sequence[int] | None = None,
-    dtype: torch.dtype = torch.float32,
 ) -> Networks:
     """Return the networks of an ensemble as they are before any training.
 
-    Those of all its seeds, if none are given.
+    They are float32, and those of all its seeds, if none are given.
 
     Example:
         >>> from shortcuts.ensembles import Ensemble
         >>> from shortcuts.training import drawn
         >>> drawn(Ensemble([2, 8, 3], False, seeds=range(5))).rows.shape
-        torch.Size([5, 53])
+        torch.Size([5, 51])
     """
     linears = ensemble.draw(seeds)
-    scales = linears[0].bias.new_full(
-        (len(linears[0].bias), len(linears)), ensemble.branch_scale
-    )
     parts = [part.flatten(1) for linear in linears for part in linear]
-    return Networks(ensemble, torch.cat([*parts, scales], dim=1).to(dtype))
+    rows = torch.cat(parts, dim=1)
+    scales = rows.new_full((len(rows), len(linears)), ensemble.branch_scale)
+    return Networks(ensemble, rows, scales)
 
 
 class Runs(NamedTuple):
@@ -171,7 +197,9 @@ class Runs(NamedTuple):
     @property
     def diverged(self) -> Bool[Tensor, " networks"]:
         """Which networks hold numbers that are infinite or nan."""
-        return ~self.networks.rows.isfinite().all(1)
+        networks = self.networks
+        numbers = torch.cat([networks.rows, networks.scales], dim=1)
+        return ~numbers.isfinite().all(1)
 
 
 def train(
@@ -241,13 +269,15 @@ def train(
         for start in with_bar(starts, progress):
             part = slice(start, start + NETWORKS_AT_ONCE)
             seeds = ensemble.seeds[part]
-            networks = drawn(ensemble, seeds=seeds, dtype=x.dtype)
+            networks = drawn(ensemble, seeds=seeds).to(x)
             runner = _Runner(networks, rates[part], optimizer, learn_scales)
             samples = _samples(x, y, seeds, batch)
             taken = [runner.step(*next(samples)) for _ in range(steps)]
-            chunks.append((torch.stack(taken, dim=1), runner.rows().detach()))
-    losses, rows = map(torch.cat, zip(*chunks, strict=True))
-    return Runs(losses, Networks(ensemble, rows))
+            now = runner.networks()
+            losses = torch.stack(taken, dim=1)
+            chunks.append((losses, now.rows.detach(), now.scales.detach()))
+    losses, *numbers = map(torch.cat, zip(*chunks, strict=True))
+    return Runs(losses, Networks(ensemble, *numbers))
 
 
 class _Runner:
@@ -261,33 +291,29 @@ class _Runner:
         learn_scales: bool,
     ) -> None:
         self.shape = networks.shape
-        layers = len(self.shape.bypassed)
-        weights, scales = (
-            networks.rows[:, :-layers],
-            networks.rows[:, -layers:],
-        )
-        self.weights = [row.clone().requires_grad_() for row in weights]
-        self.scales = [row.clone() for row in scales]
-        for row in self.scales if learn_scales else []:
-            row.requires_grad_()
+        self.rows = [row.clone().requires_grad_() for row in networks.rows]
+        self.scales = [
+            row.clone().requires_grad_(learn_scales) for row in networks.scales
+        ]
         groups: dict[float, list[Tensor]] = {}
-        for weight, scale, rate in zip(
-            self.weights, self.scales, rates.tolist(), strict=True
+        for row, scales, rate in zip(
+            self.rows, self.scales, rates.tolist(), strict=True
         ):
-            learned = [weight, scale] if learn_scales else [weight]
+            learned = [row, scales] if learn_scales else [row]
             groups.setdefault(rate, []).extend(learned)
         self.optimizer = optimizer(
             [{"params": rows, "lr": rate} for rate, rows in groups.items()]
         )
 
-    def rows(self) -> Tensor:
-        parts = torch.stack(self.weights), torch.stack(self.scales)
-        return torch.cat(parts, dim=1)
+    def networks(self) -> Networks:
+        """Return them as they are now."""
+        rows, scales = map(torch.stack, (self.rows, self.scales))
+        return Networks(self.shape, rows, scales)
 
     def step(self, x: Tensor, y: Tensor) -> Float[Tensor, " networks"]:
         """Take a step, and return the losses before it."""
         self.optimizer.zero_grad()
-        losses = Networks(self.shape, self.rows()).losses(x, y)
+        losses = self.networks().losses(x, y)
         losses.sum().backward()  # each network's gradient is of its own loss
         self.optimizer.step()
         return losses.detach()
