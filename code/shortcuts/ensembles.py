@@ -240,7 +240,7 @@ class Ensemble:
                     part.uniform_(-bound, bound, generator=generator)
                 else:
                     part.normal_(generator=generator)
-        linears = []
+        linears: list[Linear] = []
         for n_in, n_out in pairwise(self.layer_sizes):
             sizes = [n_in * n_out, n_out, rest.shape[1] - (n_in + 1) * n_out]
             weight, bias, rest = torch.split(rest, sizes, dim=1)
@@ -419,11 +419,13 @@ class Ensemble:
             torch.Size([1, 1, 1])
         """
         last = len(self.bypassed) - 1
-        activation = new_activation(self.activation).to(h)
+        activations = [
+            new_activation(self.activation).to(h) for _ in self.bypassed
+        ]
         done = Pass([], [], [], h)
         for layer in range(last + 1) if layers is None else layers:
             at_end = self.linear_ends and layer in (0, last)
-            weight, bias = linears[layer]
+            (weight, bias), activation = linears[layer], activations[layer]
             branch = h
             if self.normalise and not (self.linear_ends and layer == 0):
                 branch = functional.layer_norm(branch, branch.shape[-1:])
@@ -472,8 +474,9 @@ def _orthonormal(normal: Tensor) -> Tensor:
     """Return orthonormal columns, or rows if they are fewer, all as likely."""
     wide = normal.shape[-2] < normal.shape[-1]
     q, r = torch.linalg.qr(normal.mT if wide else normal)
-    q = q * r.diagonal(dim1=-2, dim2=-1).sign()[:, None]
-    return q.mT if wide else q
+    q *= r.diagonal(dim1=-2, dim2=-1).sign()[:, None]
+    found: Tensor = q.mT if wide else q
+    return found
 
 
 def with_bar(starts: range, progress: bool | None) -> Iterable[int]:

@@ -176,7 +176,8 @@ def draw_curves(
     """Draw panels side by side, their curves over the same ``x``.
 
     After ``columns`` panels, if given, a new row begins. A legend names the
-    curves of a panel, unless the panel before has named the same. On a
+    curves of a panel, unless the panel before has named the same. In a single
+    panel whose curves end apart their names stand at the ends instead. On a
     logarithmic axis zeros cannot be drawn: the legend counts the networks that
     have one.
 
@@ -208,10 +209,33 @@ def draw_curves(
             axes.set_xlabel(x_label)
             labels = axes.get_legend_handles_labels()[1]
             has_zeros = any("with a zero" in label for label in labels)
-            if (len(labels) > 1 and labels != shown) or has_zeros:
+            wanted = (len(labels) > 1 and labels != shown) or has_zeros
+            alone = len(panels) == 1 and len(panel.curves) == len(labels) > 1
+            if wanted and not (alone and _name_at_ends(axes)):
                 axes.legend()
             shown = labels
     return figure
+
+
+def _name_at_ends(axes: Axes) -> bool:
+    """Write each curve's name where it ends, if no two names would overlap."""
+    axes.get_ylim()  # until it is asked for, an axis has no limits
+    to_axes = axes.transData + axes.transAxes.inverted()
+    lines: list[Any] = axes.get_legend_handles_labels()[0]
+    ends = [line.get_xydata()[-1] for line in lines]
+    heights = sorted(height for _, height in to_axes.transform(ends))
+    if min(high - low for low, high in pairwise(heights)) < 0.06:
+        return False
+    for line, end in zip(lines, ends, strict=True):
+        axes.annotate(
+            line.get_label(),
+            end,
+            xytext=(5, 0),
+            textcoords="offset points",
+            color=line.get_color(),
+            va="center",
+        )
+    return True
 
 
 def _draw_panel(axes: Axes, x: Tensor, panel: Panel) -> None:

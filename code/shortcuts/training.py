@@ -64,12 +64,11 @@ class Networks:
             (n_in, n_out), count = size, len(list(layers))
             length = count * (n_in + 1) * n_out
             part, rest = rest.tensor_split([length], dim=1)
-            weights, biases = part.unflatten(1, (count, -1)).tensor_split(
-                [n_in * n_out], dim=2
-            )
+            part = part.view(len(part), count, -1)
+            weights, biases = part.tensor_split([n_in * n_out], dim=2)
             linears += map(
                 Linear,
-                weights.unflatten(2, (n_out, n_in)).unbind(1),
+                weights.reshape(-1, count, n_out, n_in).unbind(1),
                 biases[:, :, None].unbind(1),
             )
         return linears
@@ -276,7 +275,7 @@ def train(
             now = runner.networks()
             losses = torch.stack(taken, dim=1)
             chunks.append((losses, now.rows.detach(), now.scales.detach()))
-    losses, *numbers = map(torch.cat, zip(*chunks, strict=True))
+        losses, *numbers = map(torch.cat, zip(*chunks, strict=True))
     return Runs(losses, Networks(ensemble, *numbers))
 
 
@@ -314,7 +313,8 @@ class _Runner:
         """Take a step, and return the losses before it."""
         self.optimizer.zero_grad()
         losses = self.networks().losses(x, y)
-        losses.sum().backward()  # each network's gradient is of its own loss
+        # The gradient of a network is that of its own loss.
+        torch.autograd.backward(losses.sum())
         self.optimizer.step()
         return losses.detach()
 

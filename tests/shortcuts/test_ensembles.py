@@ -557,3 +557,90 @@ def test_the_layernorm_is_torchs() -> None:
     by_hand /= (h.var(1, correction=0, keepdim=True) + 1e-5).sqrt()
     assert_close(functional.layer_norm(h, (3,)), by_hand)
     assert GELU is Ensemble.activation
+
+
+# Other starts, for training
+
+
+@pytest.mark.parametrize("sizes", [[5, 5, 5], [3, 7, 2]])
+def test_orthogonal_weights(sizes: list[int]) -> None:
+    shape = Ensemble(sizes, False, seeds=[1, 2], orthogonal=True)
+    for weight, bias in shape.draw():
+        few = weight if weight.shape[1] <= weight.shape[2] else weight.mT
+        identity = torch.eye(few.shape[1]).expand(2, -1, -1)
+        assert_close(few @ few.mT, identity, atol=1e-5, rtol=0)
+        assert bias.eq(0).all()
+    first, again = shape.draw([1])[0], shape.draw([2, 1])[0]
+    assert_close(first.weight[0], again.weight[1])
+    assert not torch.allclose(again.weight[0], again.weight[1])
+
+
+def test_orthogonal_weights_are_drawn_without_a_preference() -> None:
+    shape = Ensemble([2, 2], False, seeds=range(4000), orthogonal=True)
+    ((weight, _),) = shape.draw()
+    corner, turns = weight[:, 0, 0], torch.linalg.det(weight)
+    # The cosine of a uniform angle: mean 0, mean square a half, both signs of
+    # the determinant alike.
+    assert abs(corner.mean()) < 0.04
+    assert corner.square().mean() == pytest.approx(0.5, abs=0.03)
+    assert turns.mean().item() == pytest.approx(0, abs=0.06)
+
+
+@pytest.mark.parametrize("linear_ends", [False, True])
+@pytest.mark.parametrize("activation", [GELU, nn.GELU, nn.ReLU])
+def test_mirrored_networks_begin_as_linear_ones(
+    linear_ends: bool, activation: Any
+) -> None:
+    shape = Ensemble(
+        [4, 8, 8, 8, 3],
+        False,
+        seeds=[1, 2],
+        activation=activation,
+        orthogonal=True,
+        mirrored=True,
+        linear_ends=linear_ends,
+    )
+    x, other = SAMPLES[:, :2].repeat(1, 2).double(), torch.randn(5, 4).double()
+    h = torch.stack([x, other, x - 2 * other]).view(1, 15, 4)
+    done = shape.forward(shape.draw(), h.expand(2, -1, -1))
+    z = done.zs[-1].view(2, 3, 5, 3)
+    assert_close(z[:, 2], z[:, 0] - 2 * z[:, 1])
+    # All lengths are kept up to the last layer, which has fewer rows.
+    hidden = done.zs[-2][..., :4]
+    lengths = h.norm(dim=-1).expand(2, -1)
+    assert_close(hidden.norm(dim=-1), lengths, rtol=1e-5, atol=0)
+
+
+def test_linear_ends() -> None:
+    shape = Ensemble(
+        [3, 4, 4, 2],
+        True,
+        seeds=[1],
+        normalise=True,
+        linear_ends=True,
+        branch_scale=0.5,
+    )
+    first, middle, last = shape.draw()
+    x = SAMPLES[None]
+    h = x @ first.weight.mT + first.bias
+
+    def norm(h: Tensor) -> Tensor:
+        return functional.layer_norm(h, h.shape[-1:])
+
+    h = h + 0.5 * GELU()(norm(h) @ middle.weight.mT + middle.bias)
+    expected = norm(h) @ last.weight.mT + last.bias
+    assert_close(shape.measure(SAMPLES).outputs, expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"orthogonal": True, "variances": (1, 0)}, "variances or orthogonal"),
+        ({"mirrored": True}, "mirrored weights to be orthogonal, too"),
+        ({"mirrored": True, "orthogonal": True}, r"even size.*\(3, 3, 1\)"),
+        ({"linear_ends": True, "activation_first": True}, "got both"),
+    ],
+)
+def test_options_that_contradict(options: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Ensemble([3, 3, 1], False, seeds=[1], **options)

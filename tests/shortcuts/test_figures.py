@@ -356,6 +356,24 @@ def test_nothing_infinite_is_drawn() -> None:
         draw_curves(torch.arange(2), Panel("y", {"a": table}), x_label="x")
 
 
+def test_names_stand_where_curves_end_apart() -> None:
+    far = {"low": torch.tensor([3.0, 1.0]), "high": torch.tensor([2.0, 5.0])}
+    figure = draw_curves(torch.arange(2), Panel("y", far), x_label="x")
+    (axes,) = figure.axes
+    assert axes.get_legend() is None
+    names: Any = axes.texts
+    assert {name.get_text(): name.xy[1] for name in names} == {
+        "low": 1,
+        "high": 5,
+    }
+    for line, name in zip(axes.lines, names, strict=True):
+        assert name.get_color() == line.get_color()
+    near = far | {"as low": torch.tensor([4.0, 1.1])}
+    (axes,) = draw_curves(torch.arange(2), Panel("y", near), x_label="x").axes
+    assert axes.get_legend() is not None
+    assert not axes.texts
+
+
 def test_rows_of_panels_and_one_legend_for_the_same_names() -> None:
     x, curve = torch.arange(3), torch.arange(3.0)
     same = [Panel(f"y{i}", {"a": curve, "b": curve}) for i in range(3)]

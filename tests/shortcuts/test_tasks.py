@@ -1,11 +1,18 @@
 """What networks are trained on."""
 
+import math
 import re
 
 import pytest
 import torch
 
-from shortcuts.tasks import VOCABULARY, batches, characters
+from shortcuts.tasks import (
+    VOCABULARY,
+    batches,
+    characters,
+    digits,
+    spirals,
+)
 
 
 def test_the_text_is_english_and_code() -> None:
@@ -43,3 +50,35 @@ def test_what_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         next(batches(text, size=size, context=context, seed=0))
+
+
+def test_spirals() -> None:
+    x, y = spirals(3000, turns=1.5, seed=3)
+    radius = x.norm(dim=1)
+    assert 0.1 <= radius.min() < 0.11
+    assert 0.99 < radius.max() <= 1
+    for arm in range(3):
+        # Turned back by what its radius says, an arm is a straight line.
+        turned = 2 * math.pi * (1.5 * (radius - 0.1) / 0.9 + arm / 3)
+        along = torch.stack([turned.cos(), turned.sin()], dim=1)
+        own = y == arm
+        assert own.sum() == 1000
+        torch.testing.assert_close(x[own], (radius[:, None] * along)[own])
+    assert torch.equal(spirals(9, seed=3).x, spirals(9, seed=3).x)
+    assert not torch.equal(spirals(9, seed=3).x, spirals(9, seed=4).x)
+    with pytest.raises(ValueError, match="samples to be at least 3, got 2"):
+        spirals(2)
+    with pytest.raises(TypeError, match="turns to be a number, got 'two'"):
+        spirals(turns="two")  # type: ignore[arg-type]
+
+
+def test_digits() -> None:
+    pytest.importorskip("sklearn")
+    x, y = digits()
+    assert x.shape == (1797, 64)
+    assert x.dtype == torch.float32
+    assert y.dtype == torch.int64
+    assert set(y.tolist()) == set(range(10))
+    assert x.mean().item() == pytest.approx(0, abs=1e-5)
+    assert x.std().item() == pytest.approx(1, rel=1e-5)
+    assert y[:4].tolist() == [0, 1, 2, 3]
