@@ -27,7 +27,11 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch, PathPatch
 from matplotlib.path import Path
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import (
+    LogFormatterSciNotation,
+    LogLocator,
+    MaxNLocator,
+)
 from matplotlib.transforms import Bbox, BboxTransformTo
 from torch import Tensor
 
@@ -218,18 +222,19 @@ def draw_curves(
 
 
 def _name_at_ends(axes: Axes) -> bool:
-    """Write each curve's name where it ends, if no two names would overlap."""
+    """Write each curve's name where it ends, if there is room for all."""
+    lines: list[Any] = axes.get_legend_handles_labels()[0]
     axes.get_ylim()  # until it is asked for, an axis has no limits
     to_axes = axes.transData + axes.transAxes.inverted()
-    lines: list[Any] = axes.get_legend_handles_labels()[0]
-    ends = [line.get_xydata()[-1] for line in lines]
-    heights = sorted(height for _, height in to_axes.transform(ends))
-    if min(high - low for low, high in pairwise(heights)) < 0.06:
+    ends = to_axes.transform([line.get_xydata()[-1] for line in lines])
+    heights = _apart(ends[:, 1], 0.075)
+    if max(abs(heights - ends[:, 1])) > 0.1:
         return False
-    for line, end in zip(lines, ends, strict=True):
+    for line, end, height in zip(lines, ends[:, 0], heights, strict=True):
         axes.annotate(
             line.get_label(),
-            end,
+            (end, height),
+            xycoords="axes fraction",
             xytext=(5, 0),
             textcoords="offset points",
             color=line.get_color(),
@@ -238,9 +243,35 @@ def _name_at_ends(axes: Axes) -> bool:
     return True
 
 
+def _apart(heights: Any, room: float) -> Any:
+    """Move heights so far apart that each has room, in the same order."""
+    order = np.argsort(heights)
+    below = room * np.arange(len(heights))
+    # What rises, with the room of those below taken out, is far enough apart.
+    free = heights[order] - below
+    up, down = np.maximum.accumulate(free), free[::-1]
+    down = np.minimum.accumulate(down)[::-1]
+    moved = np.empty(len(heights))
+    moved[order] = (up + down) / 2 + below
+    return moved
+
+
+class _PlainNumbers(LogFormatterSciNotation):
+    """Labels such as 0.2, where a logarithmic axis is a short one."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        label: str = super().__call__(x, pos)
+        axis: Any = self.axis
+        low, high = axis.get_view_interval()
+        short = low > 1e-3 and high < 1e4 and high < 100 * low
+        return f"{x:g}" if label and short else label
+
+
 def _draw_panel(axes: Axes, x: Tensor, panel: Panel) -> None:
     if panel.log:
         axes.set_yscale("log", nonpositive="mask")
+        axes.yaxis.set_major_formatter(_PlainNumbers())
+        axes.yaxis.set_minor_formatter(_PlainNumbers(labelOnlyBase=False))
     if not x.is_floating_point():
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     if panel.guide is not None:

@@ -362,16 +362,33 @@ def test_names_stand_where_curves_end_apart() -> None:
     (axes,) = figure.axes
     assert axes.get_legend() is None
     names: Any = axes.texts
-    assert {name.get_text(): name.xy[1] for name in names} == {
-        "low": 1,
-        "high": 5,
-    }
+    to_data = axes.transAxes + axes.transData.inverted()
+    low, high = (to_data.transform(name.xy).tolist() for name in names)
+    assert low == pytest.approx([1, 1])
+    assert high == pytest.approx([1, 5])
     for line, name in zip(axes.lines, names, strict=True):
         assert name.get_color() == line.get_color()
     near = far | {"as low": torch.tensor([4.0, 1.1])}
     (axes,) = draw_curves(torch.arange(2), Panel("y", near), x_label="x").axes
+    names = axes.texts
+    places = dict(zip(near, (name.xy[1] for name in names), strict=True))
+    assert 0.07 < places["as low"] - places["low"] < 0.08
+    assert places["high"] == pytest.approx(1 - 1 / 22)
+    many = {str(i): torch.tensor([i, 1.0]) for i in range(5)}
+    (axes,) = draw_curves(torch.arange(2), Panel("y", many), x_label="x").axes
     assert axes.get_legend() is not None
     assert not axes.texts
+
+
+def test_short_logarithmic_axes_have_plain_numbers() -> None:
+    for top, label in (3.0, "0.2"), (1e9, "$\\mathdefault{10^{3}}$"):
+        curve = {"a": torch.tensor([0.2, top])}
+        panel = Panel("y", curve, log=True)
+        figure = draw_curves(torch.arange(2), panel, x_label="x")
+        figure.draw_without_rendering()
+        axis = figure.axes[0].yaxis
+        ticks = axis.get_ticklabels() + axis.get_ticklabels(minor=True)
+        assert label in {tick.get_text() for tick in ticks}
 
 
 def test_rows_of_panels_and_one_legend_for_the_same_names() -> None:
