@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
@@ -39,6 +40,8 @@ from shortcuts import (
 )
 from shortcuts.ensembles import Ensemble
 from shortcuts.printed import SIZES
+from shortcuts.tasks import spirals
+from shortcuts.training import train
 from shortcuts.transformers import GPT
 
 X = torch.tensor([[1.0, 0.0, -1.0]])
@@ -90,6 +93,31 @@ def peak(networks: int) -> int:
     """Return the peak memory of a process that measures so many."""
     command = [sys.executable, __file__, str(networks)]
     return int(subprocess.check_output(command))
+
+
+def trainings() -> None:
+    """Print how many trainings of 16 layers fit into the time of one."""
+    task = spirals()
+    sizes = [2, *[16] * 15, 3]
+
+    def run(count: int) -> None:
+        networks = Ensemble(sizes, use_shortcut=True, seeds=range(count))
+        train(networks, *task, rates=0.01, steps=20, batch=64)
+
+    def one(seed: int) -> None:
+        torch.manual_seed(seed)
+        model = DeepNeuralNetwork(sizes, use_shortcut=True)
+        adam = torch.optim.Adam(model.parameters(), lr=0.01)
+        for _ in range(20):
+            at = torch.randint(len(task.x), (64,))
+            adam.zero_grad()
+            torch.autograd.backward(
+                cross_entropy(model(task.x[at]), task.y[at])
+            )
+            adam.step()
+
+    loop, many = seconds(partial(one, 0), partial(run, 64))
+    print(f"trainings in the time of one, 64 together: {64 * loop / many:.0f}")
 
 
 def networks() -> None:
@@ -185,6 +213,11 @@ def measuring() -> None:
             partial(clip_grad_norm_, weights, math.inf),
         )
         one = one or read
+        if find_spec("lightning"):
+            from lightning.pytorch.utilities import grad_norm
+
+            (peer,) = seconds(partial(grad_norm, model, 2))
+            print(f"Lightning's grad_norm, {dtype}: {peer / one:.2f}")
         kind = str(dtype).removeprefix("torch.")
         rows += [
             (f"`gradient_means`, {kind}", means / one),
@@ -343,6 +376,7 @@ if __name__ == "__main__":
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     else:
         networks()
+        trainings()
         print()
         measuring()
         print()

@@ -8,7 +8,7 @@ anything adds the sums up: all processes have to ask, and all get the same.
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -97,20 +97,23 @@ def sum_of_sizes(like: Tensor, value: Tensor | None) -> Tensor:
     wide = torch.float32 if like.device.type == "mps" else torch.float64
     if value is None:
         return torch.full((), math.nan, dtype=wide, device=like.device)
+    pieces = _pieces(value.detach())
+    sizes = pieces[0].abs()  # whose memory all pieces use: more would be slow
     # Half precision is added up in float32: the sum keeps its digits.
-    sizes = (piece.abs() for piece in _pieces(value))
+    digits = torch.promote_types(sizes.dtype, torch.float32)
     parts = [
-        size.sum(dtype=torch.promote_types(size.dtype, torch.float32))
-        for size in sizes
+        torch.abs(piece, out=sizes[: len(piece)]).sum(dtype=digits)
+        for piece in pieces
     ]
     return torch.stack(parts).to(wide).sum()
 
 
-def _pieces(value: Tensor) -> Iterator[Tensor]:
+def _pieces(value: Tensor) -> Sequence[Tensor]:
     """Cut a tensor into pieces in the order in which its numbers lie."""
     if value.layout == torch.sparse_coo:
         value = value.coalesce().values()
     elif value.layout != torch.strided:
         value = value.values()
     order = sorted(range(value.dim()), key=value.stride, reverse=True)
-    yield from torch.split(value.permute(order).reshape(-1), PIECE)
+    flat: Tensor = value.permute(order).reshape(-1)
+    return torch.split(flat, PIECE)
