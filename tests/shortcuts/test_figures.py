@@ -381,7 +381,7 @@ def test_names_stand_where_curves_end_apart() -> None:
 
 
 def test_short_logarithmic_axes_have_plain_numbers() -> None:
-    for top, label in (3.0, "0.2"), (1e9, "$\\mathdefault{10^{3}}$"):
+    for top, label in (3.0, "1"), (1e9, "$\\mathdefault{10^{3}}$"):
         curve = {"a": torch.tensor([0.2, top])}
         panel = Panel("y", curve, log=True)
         figure = draw_curves(torch.arange(2), panel, x_label="x")
