@@ -97,23 +97,33 @@ def sum_of_sizes(like: Tensor, value: Tensor | None) -> Tensor:
     wide = torch.float32 if like.device.type == "mps" else torch.float64
     if value is None:
         return torch.full((), math.nan, dtype=wide, device=like.device)
-    pieces = _pieces(value.detach())
-    sizes = pieces[0].abs()  # whose memory all pieces use: more would be slow
+    value = _numbers(value.detach())
     # Half precision is added up in float32: the sum keeps its digits.
-    digits = torch.promote_types(sizes.dtype, torch.float32)
+    digits = torch.promote_types(value.dtype, torch.float32)
+    if value.device.type != "cpu":  # adds up in a tree, and makes no copy
+        norm: Tensor = torch.linalg.vector_norm(value, 1, dtype=digits)
+        return norm.to(wide)
+    pieces = _pieces(value)
+    sizes = pieces[0].abs()  # whose memory all pieces use: more would be slow
     parts = [
-        torch.abs(piece, out=sizes[: len(piece)]).sum(dtype=digits)
+        torch.abs(piece, out=sizes[: len(piece)]).sum(dtype=digits.to_real())
         for piece in pieces
     ]
     return torch.stack(parts).to(wide).sum()
 
 
+def _numbers(value: Tensor) -> Tensor:
+    """Return what a tensor holds, of a sparse one what is not zero."""
+    if value.layout == torch.sparse_coo:
+        return value.coalesce().values()
+    found: Tensor = value
+    if value.layout != torch.strided:
+        found = value.values()
+    return found
+
+
 def _pieces(value: Tensor) -> Sequence[Tensor]:
     """Cut a tensor into pieces in the order in which its numbers lie."""
-    if value.layout == torch.sparse_coo:
-        value = value.coalesce().values()
-    elif value.layout != torch.strided:
-        value = value.values()
     order = sorted(range(value.dim()), key=value.stride, reverse=True)
     flat: Tensor = value.permute(order).reshape(-1)
     return torch.split(flat, PIECE)

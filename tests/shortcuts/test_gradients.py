@@ -24,6 +24,7 @@ from shortcuts import (
     measure_loss,
     print_gradients,
 )
+from shortcuts._sizes import sum_of_sizes
 from shortcuts.printed import SIZES, read_printout
 
 X = torch.tensor([[1.0, 0.0, -1.0]])
@@ -892,3 +893,27 @@ def test_warnings_point_at_who_asked() -> None:
     with pytest.warns(UserWarning, match="no gradient reached") as caught:
         gradient_means(model)
     assert caught[0].filename == __file__
+
+
+def test_other_devices_add_up_at_once() -> None:
+    """On a GPU many small pieces would cost more than they save."""
+
+    def calls(numbers: int, dtype: torch.dtype) -> int:
+        made: list[Any] = []
+
+        class Calls(TorchDispatchMode):  # type: ignore[no-untyped-call]
+            def __torch_dispatch__(
+                self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+            ) -> Any:
+                made.append(func)
+                return func(*args, **(kwargs or {}))
+
+        far = torch.empty(numbers, dtype=dtype, device="meta")
+        with Calls():  # type: ignore[no-untyped-call]
+            total = sum_of_sizes(far, far)
+        assert total.dtype == torch.float64
+        assert total.shape == ()
+        return len(made)
+
+    for dtype in (torch.float32, torch.bfloat16, torch.complex64):
+        assert calls(2**24, dtype) == calls(2**10, dtype)
