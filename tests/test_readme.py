@@ -40,7 +40,7 @@ def test_the_chapters_are_those_of_the_book() -> None:
     index = (ROOT / "book" / "index.md").read_text(encoding="utf-8")
     toctree = index.split(":caption: Chapters")[1].split("```")[0]
     rows = re.findall(
-        r"^\| \[(\d)\]\(book/(\S+)\.md\) \| (.*) \|$", README, re.M
+        r"^\| \[(\d+)\]\(book/(\S+)\.md\) \| (.*) \|$", README, re.M
     )
     assert [slug for _, slug, _ in rows] == re.findall(
         r"^[\w-]+$", toctree, re.M

@@ -373,7 +373,7 @@ class Ensemble:
         states = 6 * len(x) * sum(self.layer_sizes)
         step = max(1, NUMBERS_AT_ONCE // (3 * self._parameters() + states))
         overflowed = 0
-        for start in with_bar(range(0, len(self.seeds), step), progress):
+        for start in _with_bar(range(0, len(self.seeds), step), progress):
             seeds = self.seeds[start : start + step]
             with torch.inference_mode(False), torch.enable_grad():
                 h = x.clone().requires_grad_().expand(len(seeds), -1, -1)
@@ -479,7 +479,7 @@ def _orthonormal(normal: Tensor) -> Tensor:
     return found
 
 
-def with_bar(starts: range, progress: bool | None) -> Iterable[int]:
+def _with_bar(starts: range, progress: bool | None) -> Iterable[int]:
     """Show a progress bar, if tqdm is installed."""
     try:
         from tqdm import tqdm

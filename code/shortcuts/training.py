@@ -26,7 +26,7 @@ from shortcuts._checks import (
     checked_number,
     checked_whole,
 )
-from shortcuts.ensembles import Ensemble, Linear, Pass, with_bar
+from shortcuts.ensembles import Ensemble, Linear, Pass, _with_bar
 
 NewOptimizer = Callable[[Any], Any]  # of groups of parameters
 ADAM: NewOptimizer = partial(torch.optim.Adam, fused=True)
@@ -265,7 +265,7 @@ def train(
     starts = range(0, len(rates), NETWORKS_AT_ONCE)
     with torch.inference_mode(False), torch.enable_grad():
         x, y = x.detach().clone(), y.clone()
-        for start in with_bar(starts, progress):
+        for start in _with_bar(starts, progress):
             part = slice(start, start + NETWORKS_AT_ONCE)
             seeds = ensemble.seeds[part]
             networks = drawn(ensemble, seeds=seeds).to(x)

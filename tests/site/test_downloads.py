@@ -147,7 +147,7 @@ def test_nothing_of_a_notebook_is_raw(unpacked: Path, name: str) -> None:
     assert len(text) > 4_000
     assert text.count("$$") % 2 == 0
     assert text.count("<details>") == text.count("</details>") >= 2
-    assert re.search(r"^# \d\. ", text, re.M)
+    assert re.search(r"^# \d+\. ", text, re.M)
     assert not re.search(r"\]\((?!https://)", text)  # nothing dangles
     assert not any("glue" in c.source for c in cells if c.cell_type == "code")
 
