@@ -12,7 +12,7 @@ from dataclasses import KW_ONLY, dataclass
 from itertools import groupby, pairwise
 from numbers import Integral
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -39,6 +39,7 @@ SWITCHES = [
     "mirrored",
     "linear_ends",
 ]
+Part = TypeVar("Part")
 NUMBERS_AT_ONCE = 2**20  # how many a chunk of networks may take
 
 
@@ -479,18 +480,20 @@ def _orthonormal(normal: Tensor) -> Tensor:
     return found
 
 
-def _with_bar(starts: range, progress: bool | None) -> Iterable[int]:
+def _with_bar(
+    parts: Sequence[Part], progress: bool | None, *, unit: str = "chunk"
+) -> Iterable[Part]:
     """Show a progress bar, if tqdm is installed."""
     try:
         from tqdm import tqdm
     except ImportError:
-        return starts
-    bar: Iterable[int] = tqdm(
-        starts,
+        return parts
+    bar: Iterable[Part] = tqdm(
+        parts,
         disable=None if progress is None else not progress,
         delay=1 if progress is None else 0,
         leave=False,
-        unit="chunk",
+        unit=unit,
     )
     return bar
 

@@ -10,7 +10,7 @@ others run beside it.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, product
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -261,22 +261,26 @@ def train(
     if batch is not None:
         batch = checked_whole("batch", batch, low=1)
     check_switch("learn_scales", learn_scales)
-    chunks = []
     starts = range(0, len(rates), NETWORKS_AT_ONCE)
+    plan = list(product(starts, range(steps)))
+    runners: list[_Runner] = []
     with torch.inference_mode(False), torch.enable_grad():
         x, y = x.detach().clone(), y.clone()
-        for start in _with_bar(starts, progress):
-            part = slice(start, start + NETWORKS_AT_ONCE)
-            seeds = ensemble.seeds[part]
-            networks = drawn(ensemble, seeds=seeds).to(x)
-            runner = _Runner(networks, rates[part], optimizer, learn_scales)
-            samples = _samples(x, y, seeds, batch)
-            taken = [runner.step(*next(samples)) for _ in range(steps)]
-            now = runner.networks()
-            losses = torch.stack(taken, dim=1)
-            chunks.append((losses, now.rows.detach(), now.scales.detach()))
-        losses, *numbers = map(torch.cat, zip(*chunks, strict=True))
-    return Runs(losses, Networks(ensemble, *numbers))
+        for start, step in _with_bar(plan, progress, unit="step"):
+            if step == 0:
+                part = slice(start, start + NETWORKS_AT_ONCE)
+                seeds = ensemble.seeds[part]
+                networks = drawn(ensemble, seeds=seeds).to(x)
+                samples = _samples(x, y, seeds, batch)
+                runners.append(
+                    _Runner(networks, rates[part], optimizer, learn_scales)
+                )
+            runners[-1].step(*next(samples))
+        losses = torch.cat([torch.stack(r.losses, dim=1) for r in runners])
+        ended = [runner.networks() for runner in runners]
+        rows = torch.cat([networks.rows.detach() for networks in ended])
+        scales = torch.cat([networks.scales.detach() for networks in ended])
+    return Runs(losses, Networks(ensemble, rows, scales))
 
 
 class _Runner:
@@ -290,6 +294,7 @@ class _Runner:
         learn_scales: bool,
     ) -> None:
         self.shape = networks.shape
+        self.losses: list[Float[Tensor, " networks"]] = []
         self.rows = [row.clone().requires_grad_() for row in networks.rows]
         self.scales = [
             row.clone().requires_grad_(learn_scales) for row in networks.scales
@@ -309,14 +314,14 @@ class _Runner:
         rows, scales = map(torch.stack, (self.rows, self.scales))
         return Networks(self.shape, rows, scales)
 
-    def step(self, x: Tensor, y: Tensor) -> Float[Tensor, " networks"]:
-        """Take a step, and return the losses before it."""
+    def step(self, x: Tensor, y: Tensor) -> None:
+        """Take a step, and note the losses before it."""
         self.optimizer.zero_grad()
         losses = self.networks().losses(x, y)
         # The gradient of a network is that of its own loss.
         torch.autograd.backward(losses.sum())
         self.optimizer.step()
-        return losses.detach()
+        self.losses.append(losses.detach())
 
 
 def _samples(

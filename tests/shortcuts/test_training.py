@@ -229,8 +229,8 @@ def test_what_cannot_be_trained(
 
 def test_a_progress_bar(capsys: pytest.CaptureFixture[str]) -> None:
     networks = Ensemble(SIZES, True, seeds=[1])
-    train(networks, *TASK, rates=0.1, steps=1, progress=True)
-    assert "0/1" in capsys.readouterr().err
+    train(networks, *TASK, rates=0.1, steps=7, progress=True)
+    assert "0/7" in capsys.readouterr().err
     train(networks, *TASK, rates=0.1, steps=1)
     assert capsys.readouterr().err == ""
 
