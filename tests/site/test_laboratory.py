@@ -654,10 +654,14 @@ def few(browser: Browser, site: str, name: str) -> Iterator[Page]:
 def test_keys_turn_a_few_knobs(few: Page, name: str) -> None:
     knob, state = FEW[name]
     few.locator("#lab a").last.focus()  # it stands above them
+    turned = "([id, was]) => document.getElementById(id).value !== was"
     for key, times in (("ArrowDown", 1), ("ArrowRight", 7)):
+        was = few.locator(f"#knob-{knob}").input_value()
         few.keyboard.press("Tab")
+        few.wait_for_function("document.activeElement.matches('#lab *')")
         for _ in range(times):
             few.keyboard.press(key)
+        few.wait_for_function(turned, arg=[f"knob-{knob}", was])
         value = few.locator(f"#knob-{knob}").input_value()
         turn: dict[str, Any] = {
             knob: int(value) if knob == "seed" else float(value)
