@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral, Real
 
+import torch
 from torch import Tensor, nn
 
 
@@ -98,6 +99,20 @@ def check_input(x: Tensor, size: int) -> None:
             f"expected an input whose last dimension is {size}, "
             f"got shape {tuple(x.shape)}"
         )
+
+
+def check_samples(x: Tensor, size: int) -> None:
+    """Refuse what is no matrix of finite numbers, a row for each sample."""
+    check_tensor("x", x)
+    check_input(x, size)
+    if x.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"expected x in float32 or float64, got {x.dtype}")
+    if x.dim() != 2 or not len(x):
+        raise ValueError(
+            f"expected x of shape (samples, {size}) with at least one "
+            f"sample, got {tuple(x.shape)}"
+        )
+    check_finite("x", x)
 
 
 def checked_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:

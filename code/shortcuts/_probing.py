@@ -89,9 +89,10 @@ def recorded(
         _check_found(inputs, names[module], "take")
         if steps:
             steps[-1].beside = at is None
-        if not any(x.requires_grad for x in inputs):
-            x = inputs[at or 0]
-            kept.callback(x.requires_grad_().requires_grad_, False)
+        if at is None:  # each of them may turn out to be the stream
+            for x in inputs:
+                if not x.requires_grad:
+                    kept.callback(x.requires_grad_().requires_grad_, False)
         with torch.enable_grad():  # torch 2.4 finds no edge without
             entered.append(([_entrance(x) for x in inputs], at))
 
@@ -145,16 +146,10 @@ def _first_after(
 def _settle(steps: Iterable[Step]) -> None:
     """Where a block's stream is unknown, take what most others know."""
     known = Counter(step.at for step in steps if step.at is not None)
-    usual = [at for at, _ in known.most_common(1)]
+    usual = known.most_common(1)[0][0] if known else 0
     for step in steps:
         if step.at is None:
-            places = [*usual, *range(len(step.entrances))]
-            step.at = next(
-                at
-                for at in places
-                if at < len(step.entrances)
-                and step.entrances[at].edge is not None
-            )
+            step.at = usual if usual < len(step.entrances) else 0
 
 
 def check_ran(name: str, blocks: Iterable[str], steps: Iterable[Step]) -> None:

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from shortcuts._checks import (
     check_finite,
-    check_input,
+    check_samples,
     check_switch,
     check_tensor,
     checked_number,
@@ -339,15 +339,7 @@ class Ensemble:
         self, x: Tensor, target: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Return copies of samples and target, or raise."""
-        check_tensor("x", x)
-        check_input(x, self.layer_sizes[0])
-        if x.dtype not in (torch.float32, torch.float64):
-            raise TypeError(f"expected x in float32 or float64, got {x.dtype}")
-        if x.dim() != 2 or not len(x):
-            raise ValueError(
-                f"expected x of shape (samples, {self.layer_sizes[0]}) with "
-                f"at least one sample, got {tuple(x.shape)}"
-            )
+        check_samples(x, self.layer_sizes[0])
         zeros = x.new_zeros(len(x), self.layer_sizes[-1])
         if target is None:
             target = zeros
@@ -357,7 +349,6 @@ class Ensemble:
                 "expected a target of the outputs' shape "
                 f"{tuple(zeros.shape)}, got {tuple(target.shape)}"
             )
-        check_finite("x", x)
         check_finite("target", target)
         return x.detach().clone(), target.detach().to(x).clone()
 

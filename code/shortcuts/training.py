@@ -19,8 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from shortcuts._checks import (
-    check_finite,
-    check_input,
+    check_samples,
     check_switch,
     check_tensor,
     checked_number,
@@ -134,23 +133,6 @@ class Networks:
         found = [linear.weight for linear in replace(self, rows=rows).linears]
         return torch.stack([w.abs().mean((1, 2)) for w in found], dim=1)
 
-    def errors(
-        self, x: Float[Tensor, "samples n_in"], y: Int[Tensor, " samples"]
-    ) -> Float[Tensor, " networks"]:
-        """Return the share of samples for which another class wins.
-
-        Example:
-            >>> import torch
-            >>> from shortcuts.ensembles import Ensemble
-            >>> from shortcuts.training import drawn
-            >>> networks = drawn(Ensemble([2, 8, 3], False, seeds=[0]))
-            >>> networks.errors(torch.ones(3, 2), torch.arange(3)).item()
-            0.6666666865348816
-        """
-        with torch.no_grad():
-            chosen = self.forward(x).outputs.argmax(-1)
-        return (chosen != y).to(x).mean(1)
-
 
 def drawn(
     ensemble: Ensemble,
@@ -255,7 +237,7 @@ def train(
         >>> (runs.losses[:, 0] > runs.losses[:, -1]).all().item()
         True
     """
-    _check_samples(ensemble, x, y)
+    _check_task(ensemble, x, y)
     rates = _checked_rates(rates, len(ensemble.seeds))
     steps = checked_whole("steps", steps, low=1)
     if batch is not None:
@@ -342,19 +324,10 @@ def _samples(
             yield x[at], y[at]
 
 
-def _check_samples(ensemble: Ensemble, x: Tensor, y: Tensor) -> None:
+def _check_task(ensemble: Ensemble, x: Tensor, y: Tensor) -> None:
     """Refuse samples and classes that do not fit the networks."""
     n_in, *_, n_out = ensemble.layer_sizes
-    check_tensor("x", x)
-    check_input(x, n_in)
-    if x.dtype not in (torch.float32, torch.float64):
-        raise TypeError(f"expected x in float32 or float64, got {x.dtype}")
-    if x.dim() != 2 or not len(x):
-        raise ValueError(
-            f"expected x of shape (samples, {n_in}) with at least one "
-            f"sample, got {tuple(x.shape)}"
-        )
-    check_finite("x", x)
+    check_samples(x, n_in)
     check_tensor("y", y)
     if y.dtype != torch.int64:
         raise TypeError(f"expected classes in torch.int64, got {y.dtype}")

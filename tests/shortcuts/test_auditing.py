@@ -308,8 +308,9 @@ class Conditioned(nn.Module):
     ("is_bypassed", "low", "high"), [(False, -0.2, 0.2), (True, 0.8, 1.2)]
 )
 @pytest.mark.parametrize("by_name", [False, True])
+@pytest.mark.parametrize("raw", [False, True])
 def test_the_stream_is_what_the_block_before_has_made(
-    is_bypassed: bool, low: float, high: float, by_name: bool
+    is_bypassed: bool, low: float, high: float, by_name: bool, raw: bool
 ) -> None:
     torch.manual_seed(0)
     blocks = nn.ModuleList(Conditioned(is_bypassed) for _ in range(4))
@@ -317,6 +318,8 @@ def test_the_stream_is_what_the_block_before_has_made(
 
     def run() -> Any:
         x, condition = (end(torch.ones(7, 9)) for end in ends[:2])
+        if raw:  # a batch as it comes, which asks for no gradient
+            x = torch.linspace(-1, 1, 63).view(7, 9)
         for block in blocks:
             given = {"condition": condition, "x": x}
             x = block(**given) if by_name else block(*given.values())
