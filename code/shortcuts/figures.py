@@ -176,6 +176,7 @@ def draw_curves(
     x_label: str,
     columns: int | None = None,
     share_y: bool = False,
+    log_x: bool = False,
 ) -> BookFigure:
     """Draw panels side by side, their curves over the same ``x``.
 
@@ -211,6 +212,8 @@ def draw_curves(
         for axes, panel in zip(grid.flat, panels, strict=False):
             _draw_panel(axes, x, panel)
             axes.set_xlabel(x_label)
+            if log_x:
+                axes.set_xscale("log")
             labels = axes.get_legend_handles_labels()[1]
             has_zeros = any("with a zero" in label for label in labels)
             wanted = (len(labels) > 1 and labels != shown) or has_zeros
@@ -468,6 +471,9 @@ def draw_points(
         for marker, (kind, dots) in zip(markers, points.items(), strict=False):
             axes.plot(*dots, marker, label=kind, ms=7, mfc="none", mew=1.8)
         axes.set(xlabel=x_label, ylabel=y_label, xscale="log", yscale="log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(_PlainNumbers())
+            axis.set_minor_formatter(_PlainNumbers(labelOnlyBase=False))
         axes.legend()
     return figure
 

@@ -28,6 +28,10 @@ Function = Callable[[Tensor], Tensor]
 # is at zero, where ReLU bends.
 _POINTS = (torch.arange(-8192, 8192, dtype=torch.float64) + 0.5) * (12 / 8192)
 _WEIGHTS = torch.softmax(-_POINTS.square() / 2, dim=0)
+# For pairs a coarser one, of eight standard deviations.
+_ONE = (torch.arange(-128, 128, dtype=torch.float64) + 0.5) * (8 / 128)
+_PAIRS = torch.cartesian_prod(_ONE, _ONE)
+_PAIR_WEIGHTS = torch.softmax(-_PAIRS.square().sum(1) / 2, dim=0)
 
 
 def normal_mean(function: Function, variance: float) -> float:
@@ -50,6 +54,54 @@ def normal_mean(function: Function, variance: float) -> float:
     values = function(_POINTS * variance**0.5)
     check_finite("function", values)
     return (_WEIGHTS * values).sum().item()
+
+
+def pair_mean(
+    function: Function, variance: float, correlation: float
+) -> float:
+    """Return E[function(z) function(z')] for two normal numbers.
+
+    Both have mean 0 and this variance, and between them this correlation.
+    For smooth functions the error is below 1e-9 of the mean square, for those
+    that bend or jump it is up to 2e-3.
+
+    Raises:
+        ValueError: if the variance is negative or not finite, the correlation
+            not between -1 and 1, or the function not finite.
+
+    Example:
+        >>> from torch import nn
+        >>> from shortcuts.mean_field import pair_mean
+        >>> round(pair_mean(nn.Identity(), 2.0, correlation=0.5), 4)
+        1.0
+
+    Source: Cho and Saul (2009), for ReLU in closed form.
+    """
+    variance = checked_number("variance", variance, low=0)
+    correlation = _checked_correlation(correlation)
+    first, other = _PAIRS.T * variance**0.5
+    second = correlation * first + (1 - correlation**2) ** 0.5 * other
+    values = function(first) * function(second)
+    check_finite("function", values)
+    return (_PAIR_WEIGHTS * values).sum().item()
+
+
+def _checked_correlation(correlation: float) -> float:
+    correlation = checked_number("correlation", correlation, low=-1)
+    if correlation > 1:
+        raise ValueError(
+            f"expected correlation to be at most 1, got {correlation!r}"
+        )
+    return correlation
+
+
+def _mean_product(
+    function: Function, variance: float, correlation: float
+) -> float:
+    """Return the mean of a pair, on the finer grid if both are one."""
+    if correlation == 1:
+        return normal_mean(lambda z: function(z) ** 2, variance)
+    return pair_mean(function, variance, correlation)
 
 
 def slope(activation: Function) -> Function:
@@ -118,14 +170,27 @@ class Signal(NamedTuple):
     variances: Float[Tensor, " layers"]
     """of z"""
 
+    correlations: Float[Tensor, " layers"]
+    """between the z of two inputs"""
+
     chi: Float[Tensor, " layers"]
-    """factor of a squared gradient on its way back, ``c_w E[f'(z)^2]``"""
+    """factor of the product of their gradients, ``c_w E[f'(z) f'(z')]``"""
 
 
 def propagate(
-    activation: Function, *, c_w: float, c_b: float, start: float, depth: int
+    activation: Function,
+    *,
+    c_w: float,
+    c_b: float,
+    start: float,
+    depth: int,
+    correlation: float = 1.0,
 ) -> Signal:
     """Follow a plain network of infinite width, ``h = f(W h + b)``.
+
+    It is followed for two inputs. If they are the same, as they are if no
+    correlation is given, ``chi`` is the factor of a squared gradient on its
+    way back; if not, of the scalar product of both.
 
     Args:
         activation: the function f.
@@ -133,10 +198,13 @@ def propagate(
         c_b: variance of the biases.
         start: mean square of the network's input.
         depth: how many layers.
+        correlation: between two inputs of this mean square, their scalar
+            product over the product of their norms.
 
     Raises:
-        ValueError: if the depth is not positive, a variance is negative, or
-            what comes out is no longer finite.
+        ValueError: if the depth is not positive, a variance is negative, the
+            correlation is not between -1 and 1, or what comes out is no
+            longer finite.
 
     Example:
         >>> import torch
@@ -149,18 +217,19 @@ def propagate(
     c_w = checked_number("c_w", c_w, low=0)
     c_b = checked_number("c_b", c_b, low=0)
     start = checked_number("start", start, low=0)
-    variances, chi = [], []
+    correlation = _checked_correlation(correlation)
+    derivative = slope(activation)
+    layers = []
     for _ in range(depth):
         variance = c_w * start + c_b
-        variances.append(variance)
-        chi.append(
-            c_w * normal_mean(lambda z: slope(activation)(z) ** 2, variance)
-        )
-        start = normal_mean(lambda z: activation(z) ** 2, variance)
-    signal = Signal(
-        torch.tensor(variances, dtype=torch.float64),
-        torch.tensor(chi, dtype=torch.float64),
-    )
+        both = c_w * start * correlation + c_b
+        correlation = min(both / variance, 1.0) if variance else 1.0
+        factor = c_w * _mean_product(derivative, variance, correlation)
+        layers.append((variance, correlation, factor))
+        start = _mean_product(activation, variance, 1.0)
+        both = _mean_product(activation, variance, correlation)
+        correlation = min(both / start, 1.0) if start else 1.0
+    signal = Signal(*torch.tensor(layers, dtype=torch.float64).T)
     check_finite("chi", signal.chi)
     return signal
 

@@ -113,6 +113,32 @@ class Networks:
         each = functional.cross_entropy(outputs.mT, y, reduction="none")
         return each.mean(1)
 
+    def gradient(
+        self, x: Float[Tensor, "samples n_in"], y: Int[Tensor, " samples"]
+    ) -> Self:
+        """Return the gradient of each network's loss, as networks of it.
+
+        Its rows and scales are dL/drows and dL/dscales.
+
+        Example:
+            >>> import torch
+            >>> from shortcuts.ensembles import Ensemble
+            >>> from shortcuts.training import drawn
+            >>> networks = drawn(Ensemble([2, 8, 3], False, seeds=[0]))
+            >>> slope = networks.gradient(torch.ones(1, 2), torch.tensor([0]))
+            >>> [linear.weight.shape for linear in slope.linears]
+            [torch.Size([1, 8, 2]), torch.Size([1, 3, 8])]
+        """
+        with torch.inference_mode(False), torch.enable_grad():
+            rows = self.rows.detach().clone().requires_grad_()
+            scales = self.scales.detach().clone().requires_grad_()
+            again = replace(self, rows=rows, scales=scales)
+            loss = again.losses(x.clone(), y).sum()
+            found = torch.autograd.grad(
+                loss, (rows, scales), materialize_grads=True
+            )
+        return replace(self, rows=found[0], scales=found[1])
+
     def gradients(
         self, x: Float[Tensor, "samples n_in"], y: Int[Tensor, " samples"]
     ) -> Float[Tensor, "networks layers"]:
@@ -126,11 +152,7 @@ class Networks:
             >>> networks.gradients(torch.ones(1, 2), torch.tensor([0])).shape
             torch.Size([1, 2])
         """
-        with torch.inference_mode(False), torch.enable_grad():
-            again = replace(self, rows=self.rows.detach().requires_grad_())
-            loss = again.losses(x.clone(), y).sum()
-            (rows,) = torch.autograd.grad(loss, again.rows)
-        found = [linear.weight for linear in replace(self, rows=rows).linears]
+        found = [linear.weight for linear in self.gradient(x, y).linears]
         return torch.stack([w.abs().mean((1, 2)) for w in found], dim=1)
 
 

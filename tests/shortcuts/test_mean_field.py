@@ -17,6 +17,7 @@ from shortcuts import GELU
 from shortcuts.mean_field import (
     critical_point,
     normal_mean,
+    pair_mean,
     propagate,
     root,
     slope,
@@ -108,6 +109,25 @@ def test_means_against_integrals(
     assert found == pytest.approx(expected, rel=1e-7)
 
 
+@pytest.mark.parametrize("correlation", [-1.0, -0.9, 0.0, 0.3, 0.97, 1.0])
+@pytest.mark.parametrize("variance", [0.0, 0.2, 5.0])
+def test_means_of_pairs(correlation: float, variance: float) -> None:
+    """Against moments, and against the arc-cosine kernels."""
+    mean = partial(pair_mean, variance=variance, correlation=correlation)
+    angle = math.acos(correlation)
+    relu = math.sin(angle) + (math.pi - angle) * correlation
+    near = partial(pytest.approx, rel=1e-10, abs=1e-12)
+    assert mean(nn.Identity()) == near(variance * correlation)
+    assert mean(torch.square) == near(variance**2 * (1 + 2 * correlation**2))
+    assert mean(torch.relu) == pytest.approx(
+        variance * relu / (2 * math.pi), abs=6e-5 * variance
+    )
+    if variance:
+        on = mean(lambda z: (z > 0).double())
+        share = (math.pi - angle) / (2 * math.pi)
+        assert on == pytest.approx(share, abs=2e-3)
+
+
 def test_slopes() -> None:
     z = torch.tensor([-2.0, 0.0, 1.5], dtype=torch.float64)
     expected = 1 - torch.tanh(z) ** 2
@@ -127,6 +147,59 @@ def test_hes_initialisation_keeps_relu_as_it_is() -> None:
     found = propagate(nn.ReLU(), c_w=2.0, c_b=0.0, start=1.0, depth=50)
     assert found.variances.tolist() == pytest.approx([2.0] * 50)
     assert found.chi.tolist() == pytest.approx([1.0] * 50)
+
+
+def test_two_inputs() -> None:
+    """A linear network keeps their angle; ReLU has a closed form."""
+    found = propagate(
+        nn.Identity(), c_w=0.5, c_b=0.1, start=2.0, depth=2, correlation=0.3
+    )
+    # (0.5 * 2 * 0.3 + 0.1) / 1.1, then 0.5 * 0.4 + 0.1 over 0.65.
+    assert found.correlations.tolist() == pytest.approx(
+        [0.4 / 1.1, 0.3 / 0.65]
+    )
+    assert found.chi.tolist() == pytest.approx([0.5] * 2)
+    found = propagate(
+        nn.ReLU(), c_w=2.0, c_b=0.0, start=1.0, depth=2, correlation=0.5
+    )
+    angle = math.pi / 3
+    second = (math.sin(angle) + (math.pi - angle) * 0.5) / math.pi
+    assert found.correlations.tolist() == pytest.approx(
+        [0.5, second], abs=1e-4
+    )
+    assert found.chi[0].item() == pytest.approx(2 / 3, abs=4e-3)
+
+
+def test_the_same_input_twice() -> None:
+    follow = partial(
+        propagate, torch.tanh, c_w=1.3, c_b=0.1, start=0.7, depth=5
+    )
+    one, close = follow(), follow(correlation=1 - 1e-12)
+    assert one.correlations.tolist() == [1.0] * 5
+    for first, second in zip(one, close, strict=True):
+        assert first.tolist() == pytest.approx(second.tolist(), abs=1e-9)
+    silent = propagate(nn.ReLU(), c_w=1, c_b=0, start=0, depth=2)
+    assert silent.correlations.tolist() == [1.0] * 2
+
+
+def test_two_inputs_of_a_wide_network() -> None:
+    """The products of its gradients, not the theory over again."""
+    options = {"c_w": 2.0, "c_b": 0.1, "correlation": 0.6}
+    expected = propagate(torch.tanh, start=1.0, depth=3, **options)
+    generator = torch.Generator().manual_seed(0)
+    n, found = 200, []
+    normal = partial(torch.randn, generator=generator, dtype=torch.float64)
+    for _ in range(200):
+        basis = torch.linalg.qr(normal(n, 2)).Q.T * n**0.5
+        x = torch.stack([basis[0], 0.6 * basis[0] + 0.8 * basis[1]])
+        h = x.requires_grad_()
+        for _ in range(3):
+            weight, bias = normal(n, n) * (2 / n) ** 0.5, normal(n) * 0.1**0.5
+            h = torch.tanh(h @ weight.T + bias)
+        (slopes,) = torch.autograd.grad((h @ normal(n)).sum(), x)
+        found.append((slopes[0] @ slopes[1]).item() / n)
+    mean = sum(found) / len(found)
+    assert mean == pytest.approx(expected.chi.prod().item(), rel=0.05)
 
 
 def test_the_critical_point_of_gelu() -> None:
@@ -169,6 +242,13 @@ def test_wrong_input() -> None:
         options = {"c_w": 1.0, "c_b": 1.0, "start": 1.0, name: -1.0}
         with pytest.raises(ValueError, match=f"{name} to be at least 0"):
             propagate(torch.tanh, depth=1, **options)
+    for correlation in (-1.1, 1.1):
+        for function in (
+            partial(pair_mean, torch.tanh, 1.0),
+            partial(propagate, torch.tanh, c_w=1, c_b=0, start=1, depth=1),
+        ):
+            with pytest.raises(ValueError, match="correlation to be at "):
+                function(correlation=correlation)
     for between in ((0.0, 1.0), (2.0, 1.0), (-1.0, 1.0), (1.0, math.inf)):
         with pytest.raises(ValueError, match="expected 0 < low < high < inf"):
             critical_point(GELU(), between=between)

@@ -141,6 +141,30 @@ def test_losses_and_gradients_of_one_network() -> None:
     assert networks.gradients(*TASK)[0].tolist() == pytest.approx(means)
 
 
+def test_a_gradient_of_rows_and_scales() -> None:
+    """What a small step changes, for each network on its own."""
+    ensemble = Ensemble(SIZES, True, seeds=[3, 4], branch_scale=0.5)
+    networks = drawn(ensemble).to(TASK.x)
+    slope, step = networks.gradient(*TASK), 1e-6
+    way = partial(torch.randn, generator=torch.Generator().manual_seed(0))
+    rows, scales = way(networks.rows.shape), way(networks.scales.shape)
+    ahead, behind = (
+        Networks(
+            ensemble,
+            networks.rows + sign * step * rows,
+            networks.scales + sign * step * scales,
+        ).losses(*TASK)
+        for sign in (1, -1)
+    )
+    expected = (slope.rows * rows).sum(1) + (slope.scales * scales).sum(1)
+    torch.testing.assert_close(
+        (ahead - behind) / (2 * step), expected, rtol=1e-6, atol=1e-9
+    )
+    assert not networks.rows.requires_grad
+    plain = drawn(Ensemble(SIZES, False, seeds=[3]))
+    assert plain.gradient(TASK.x.float(), TASK.y).scales.eq(0).all()
+
+
 def test_layers_may_be_left_out_and_swapped() -> None:
     shape = Ensemble([2, 4, 4, 4, 3], False, seeds=[1, 2])
     networks = drawn(shape)
