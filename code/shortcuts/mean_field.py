@@ -95,15 +95,6 @@ def _checked_correlation(correlation: float) -> float:
     return correlation
 
 
-def _mean_product(
-    function: Function, variance: float, correlation: float
-) -> float:
-    """Return the mean of a pair, on the finer grid if both are one."""
-    if correlation == 1:
-        return normal_mean(lambda z: function(z) ** 2, variance)
-    return pair_mean(function, variance, correlation)
-
-
 def slope(activation: Function) -> Function:
     """Return the derivative of an activation that works element by element.
 
@@ -170,27 +161,14 @@ class Signal(NamedTuple):
     variances: Float[Tensor, " layers"]
     """of z"""
 
-    correlations: Float[Tensor, " layers"]
-    """between the z of two inputs"""
-
     chi: Float[Tensor, " layers"]
-    """factor of the product of their gradients, ``c_w E[f'(z) f'(z')]``"""
+    """factor of a squared gradient on its way back, ``c_w E[f'(z)^2]``"""
 
 
 def propagate(
-    activation: Function,
-    *,
-    c_w: float,
-    c_b: float,
-    start: float,
-    depth: int,
-    correlation: float = 1.0,
+    activation: Function, *, c_w: float, c_b: float, start: float, depth: int
 ) -> Signal:
     """Follow a plain network of infinite width, ``h = f(W h + b)``.
-
-    It is followed for two inputs. If they are the same, as they are if no
-    correlation is given, ``chi`` is the factor of a squared gradient on its
-    way back; if not, of the scalar product of both.
 
     Args:
         activation: the function f.
@@ -198,13 +176,10 @@ def propagate(
         c_b: variance of the biases.
         start: mean square of the network's input.
         depth: how many layers.
-        correlation: between two inputs of this mean square, their scalar
-            product over the product of their norms.
 
     Raises:
-        ValueError: if the depth is not positive, a variance is negative, the
-            correlation is not between -1 and 1, or what comes out is no
-            longer finite.
+        ValueError: if the depth is not positive, a variance is negative, or
+            what comes out is no longer finite.
 
     Example:
         >>> import torch
@@ -217,21 +192,76 @@ def propagate(
     c_w = checked_number("c_w", c_w, low=0)
     c_b = checked_number("c_b", c_b, low=0)
     start = checked_number("start", start, low=0)
-    correlation = _checked_correlation(correlation)
-    derivative = slope(activation)
-    layers = []
+    variances, chi = [], []
     for _ in range(depth):
         variance = c_w * start + c_b
-        both = c_w * start * correlation + c_b
-        correlation = min(both / variance, 1.0) if variance else 1.0
-        factor = c_w * _mean_product(derivative, variance, correlation)
-        layers.append((variance, correlation, factor))
-        start = _mean_product(activation, variance, 1.0)
-        both = _mean_product(activation, variance, correlation)
-        correlation = min(both / start, 1.0) if start else 1.0
-    signal = Signal(*torch.tensor(layers, dtype=torch.float64).T)
+        variances.append(variance)
+        chi.append(
+            c_w * normal_mean(lambda z: slope(activation)(z) ** 2, variance)
+        )
+        start = normal_mean(lambda z: activation(z) ** 2, variance)
+    signal = Signal(
+        torch.tensor(variances, dtype=torch.float64),
+        torch.tensor(chi, dtype=torch.float64),
+    )
     check_finite("chi", signal.chi)
     return signal
+
+
+def gradient_correlation(
+    activation: Function,
+    *,
+    c_w: float,
+    c_b: float,
+    start: float,
+    correlation: float,
+    depth: int,
+) -> Float[Tensor, " layers"]:
+    """Return how alike the gradients of two inputs are, after each layer.
+
+    For a number that a plain network of infinite width, ``h = f(W h + b)``,
+    computes after some layers: the correlation of its gradients, with respect
+    to the input, at two inputs. Each layer multiplies it by
+    ``E[f'(z) f'(z')] / E[f'(z)^2]``.
+
+    Args:
+        activation: the function f.
+        c_w: variance of the weights, times the layer's inputs.
+        c_b: variance of the biases.
+        start: mean square of both inputs.
+        correlation: their scalar product over the product of their norms.
+        depth: how many layers.
+
+    Raises:
+        ValueError: for what :func:`propagate` refuses, for a correlation that
+            is not between -1 and 1, and where all gradients are zero.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.mean_field import gradient_correlation
+        >>> found = gradient_correlation(
+        ...     torch.relu, c_w=2, c_b=0, start=1, correlation=0.5, depth=3
+        ... )
+        >>> [round(number, 2) for number in found.tolist()]
+        [0.67, 0.47, 0.35]
+
+    Source: the two recursions are those of Poole et al. (2016); that their
+    ratio is a correlation of gradients, that of Balduzzi et al. (2017).
+    """
+    correlation = _checked_correlation(correlation)
+    variances, chi = propagate(
+        activation, c_w=c_w, c_b=c_b, start=start, depth=depth
+    )
+    factors = []
+    both = c_w * start * correlation + c_b
+    for variance in variances.tolist():
+        correlation = min(both / variance, 1.0) if variance else 1.0
+        product = pair_mean(slope(activation), variance, correlation)
+        factors.append(c_w * product)
+        both = c_w * pair_mean(activation, variance, correlation) + c_b
+    found = (torch.tensor(factors, dtype=torch.float64) / chi).cumprod(0)
+    check_finite("correlation of gradients", found)
+    return found
 
 
 class CriticalPoint(NamedTuple):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from shortcuts import GELU
 from shortcuts.mean_field import (
     critical_point,
+    gradient_correlation,
     normal_mean,
     pair_mean,
     propagate,
@@ -149,57 +150,53 @@ def test_hes_initialisation_keeps_relu_as_it_is() -> None:
     assert found.chi.tolist() == pytest.approx([1.0] * 50)
 
 
-def test_two_inputs() -> None:
-    """A linear network keeps their angle; ReLU has a closed form."""
-    found = propagate(
-        nn.Identity(), c_w=0.5, c_b=0.1, start=2.0, depth=2, correlation=0.3
+def test_two_inputs_of_relu() -> None:
+    """Its kernels have a closed form, layer by layer."""
+    found = gradient_correlation(
+        nn.ReLU(), c_w=2.0, c_b=0.0, start=1.0, correlation=0.5, depth=3
     )
-    # (0.5 * 2 * 0.3 + 0.1) / 1.1, then 0.5 * 0.4 + 0.1 over 0.65.
-    assert found.correlations.tolist() == pytest.approx(
-        [0.4 / 1.1, 0.3 / 0.65]
-    )
-    assert found.chi.tolist() == pytest.approx([0.5] * 2)
-    found = propagate(
-        nn.ReLU(), c_w=2.0, c_b=0.0, start=1.0, depth=2, correlation=0.5
-    )
-    angle = math.pi / 3
-    second = (math.sin(angle) + (math.pi - angle) * 0.5) / math.pi
-    assert found.correlations.tolist() == pytest.approx(
-        [0.5, second], abs=1e-4
-    )
-    assert found.chi[0].item() == pytest.approx(2 / 3, abs=4e-3)
+    angle, expected = math.pi / 3, 1.0
+    for layer in found.tolist():
+        expected *= 1 - angle / math.pi
+        assert layer == pytest.approx(expected, abs=2e-3)
+        cosine = math.sin(angle) + (math.pi - angle) * math.cos(angle)
+        angle = math.acos(cosine / math.pi)
 
 
-def test_the_same_input_twice() -> None:
-    follow = partial(
-        propagate, torch.tanh, c_w=1.3, c_b=0.1, start=0.7, depth=5
+@pytest.mark.parametrize("f", [nn.Identity(), nn.Tanh(), nn.ReLU()])
+def test_two_inputs_that_are_one(f: Callable[[Tensor], Tensor]) -> None:
+    options = {"c_w": 1.3, "c_b": 0.1, "start": 0.7}
+    found = gradient_correlation(f, depth=5, correlation=1.0, **options)
+    assert found.tolist() == pytest.approx([1.0] * 5, abs=1e-9)
+
+
+def test_inputs_of_zeros() -> None:
+    silent = partial(
+        gradient_correlation, c_w=1, c_b=0, start=0, correlation=-1, depth=2
     )
-    one, close = follow(), follow(correlation=1 - 1e-12)
-    assert one.correlations.tolist() == [1.0] * 5
-    for first, second in zip(one, close, strict=True):
-        assert first.tolist() == pytest.approx(second.tolist(), abs=1e-9)
-    silent = propagate(nn.ReLU(), c_w=1, c_b=0, start=0, depth=2)
-    assert silent.correlations.tolist() == [1.0] * 2
+    assert silent(torch.tanh).tolist() == pytest.approx([1.0] * 2)
+    with pytest.raises(ValueError, match="finite correlation of gradients"):
+        silent(torch.relu)
 
 
 def test_two_inputs_of_a_wide_network() -> None:
-    """The products of its gradients, not the theory over again."""
-    options = {"c_w": 2.0, "c_b": 0.1, "correlation": 0.6}
-    expected = propagate(torch.tanh, start=1.0, depth=3, **options)
+    """The gradients of networks with biases, not the theory over again."""
+    options = {"c_w": 2.0, "c_b": 0.3, "correlation": -0.6}
+    expected = gradient_correlation(torch.tanh, start=1.0, depth=3, **options)
     generator = torch.Generator().manual_seed(0)
-    n, found = 200, []
+    n, sums = 200, torch.zeros(3, dtype=torch.float64)
     normal = partial(torch.randn, generator=generator, dtype=torch.float64)
     for _ in range(200):
         basis = torch.linalg.qr(normal(n, 2)).Q.T * n**0.5
-        x = torch.stack([basis[0], 0.6 * basis[0] + 0.8 * basis[1]])
+        x = torch.stack([basis[0], -0.6 * basis[0] + 0.8 * basis[1]])
         h = x.requires_grad_()
         for _ in range(3):
-            weight, bias = normal(n, n) * (2 / n) ** 0.5, normal(n) * 0.1**0.5
+            weight, bias = normal(n, n) * (2 / n) ** 0.5, normal(n) * 0.3**0.5
             h = torch.tanh(h @ weight.T + bias)
         (slopes,) = torch.autograd.grad((h @ normal(n)).sum(), x)
-        found.append((slopes[0] @ slopes[1]).item() / n)
-    mean = sum(found) / len(found)
-    assert mean == pytest.approx(expected.chi.prod().item(), rel=0.05)
+        sums += (slopes @ slopes.T).flatten()[[0, 1, 3]]
+    found = sums[1] / (sums[0] * sums[2]).sqrt()
+    assert found.item() == pytest.approx(expected[-1].item(), rel=0.05)
 
 
 def test_the_critical_point_of_gelu() -> None:
@@ -245,7 +242,14 @@ def test_wrong_input() -> None:
     for correlation in (-1.1, 1.1):
         for function in (
             partial(pair_mean, torch.tanh, 1.0),
-            partial(propagate, torch.tanh, c_w=1, c_b=0, start=1, depth=1),
+            partial(
+                gradient_correlation,
+                torch.tanh,
+                c_w=1,
+                c_b=0,
+                start=1,
+                depth=1,
+            ),
         ):
             with pytest.raises(ValueError, match="correlation to be at "):
                 function(correlation=correlation)
