@@ -154,15 +154,14 @@ class Quiet(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-# Ask for the contrast of all text, or of what is marked, and for the rest.
-AXE = """([every, listing, options]) => {
-  const selector = every ? "*" : "[data-first]";
+# Ask for the contrast of what is marked, and for the rest.
+AXE = """options => {
+  const selector = "[data-first]";
   axe.configure({ rules: [{ id: "color-contrast", selector }] });
-  return axe.run(every ? document : { exclude: [[listing]] }, options);
+  return axe.run(document, options);
 }"""
-LISTING = ".whole-listing pre"
 # The first of all text that is drawn alike, in places of the same kind.
-MARK = """listing => {
+MARK = """() => {
   for (const e of document.querySelectorAll("[data-first]"))
     delete e.dataset.first;
   const seen = new Set(), kinds = new Map();
@@ -179,8 +178,7 @@ MARK = """listing => {
   for (const e of document.body.querySelectorAll("*")) {
     const texts = [...e.childNodes].filter(n => n.nodeType == 3);
     const words = texts.some(n => n.data.trim());
-    if (words && e.checkVisibility() && !e.closest(listing)
-        && !seen.has(kind(e))) {
+    if (words && e.checkVisibility() && !seen.has(kind(e))) {
       seen.add(kind(e));
       e.dataset.first = "";
     }
@@ -228,11 +226,11 @@ class Visit:
         come = "[...document.images].every(i => i.complete)"
         self.page.wait_for_function(come)
 
-    def axe(self, scheme: Literal["light", "dark"], every: bool = True) -> str:
+    def axe(self, scheme: Literal["light", "dark"]) -> str:
         """Return what a reader may stumble over, or nothing.
 
         The scheme changes no more than colours. Of text that is drawn alike,
-        in places of the same kind, the contrast of one will do; or of all.
+        in places of the same kind, the contrast of one will do.
         """
         # Colours change at once, not by and by.
         self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -245,9 +243,9 @@ class Visit:
         else:  # this is off by default
             rules = {"label-content-name-mismatch": {"enabled": True}}
             options["rules"] = rules
-        self.page.evaluate(MARK, LISTING)
+        self.page.evaluate(MARK)
         self.page.evaluate(AXE_SCRIPT)
-        found = AxeResults(self.page.evaluate(AXE, [every, LISTING, options]))
+        found = AxeResults(self.page.evaluate(AXE, options))
         return found.generate_report() if found.violations_count else ""
 
 
