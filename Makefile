@@ -35,13 +35,13 @@ test: $(VENV)/ready $(LOOK)  ## check what every change can break (needs a brows
 	$(RUN) ruff format --quiet --check .
 	$(RUN) pytest -n auto --dist worksteal $(TESTS)
 
-check: $(VENV)/ready browser  ## check the rest: types, paper, e-readers, downloads, phones
+check: $(VENV)/ready browser  ## check the rest: types, paper, e-readers, listings, phones
 	$(RUN) mypy
 	$(RUN) pytest -n auto --dist worksteal -m "check and not faults" $(TESTS)
 
-faults: $(VENV)/ready browser  ## put in every fault of tests/faults/FAULTS.md
+faults: $(VENV)/ready browser  ## put in every fault of FAULTS.md, run every download
 	$(RUN) pytest -n auto --dist worksteal -m "" tests/faults
-	$(RUN) pytest -m faults tests/site
+	$(RUN) pytest -n auto --dist worksteal -m faults tests/site
 
 mutants: $(VENV)/ready  ## change the package in every small way (an hour)
 	$(TOOL)/mutants.py

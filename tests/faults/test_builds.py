@@ -399,7 +399,7 @@ def test_a_checkout_that_cannot_be_written_to(
     assert not (small_book.project / "_build").exists()
 
 
-@pytest.mark.check
+@pytest.mark.faults
 def test_another_processor_makes_the_book(tmp_path: Path) -> None:
     other = {"ATEN_CPU_CAPABILITY": "default"}  # no fused multiply-add
     built = made(SmallBook(ROOT), BUILD=str(tmp_path / "build"), **other)
