@@ -20,10 +20,10 @@ import matplotlib.style
 import numpy as np
 import torch
 from cycler import cycler
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LogNorm
+from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch, PathPatch
 from matplotlib.path import Path
@@ -838,6 +838,119 @@ def draw_blocks(blocks: Mapping[str, Sequence[str]]) -> BookFigure:
             labels = [part for part in parts if part != "+"]
             above = parts.index("+") - 1
             _draw_boxes(axes, title, labels, {above: 0})
+    return figure
+
+
+def draw_regions(
+    rows: Mapping[str, Sequence[Int[Tensor, "height width"]]],
+    *,
+    titles: Sequence[str],
+) -> BookFigure:
+    """Draw which of five classes or fewer is chosen where, as maps.
+
+    There is a row for each name and a column for each title. The first line
+    of a map is its lower edge.
+
+    Raises:
+        ValueError: if there is no row, one has not a map for each title, or a
+            class is not between 0 and 4.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.figures import draw_regions
+        >>> left, right = torch.tensor([[0, 1]]), torch.tensor([[1, 1]])
+        >>> figure = draw_regions({"plain": [left, right]}, titles=["1", "2"])
+        >>> figure.axes[0].images[0].origin, figure.axes[1].get_title()
+        ('lower', '2')
+    """
+    if not rows:
+        raise ValueError("expected at least one row, got none")
+    classes = ListedColormap([COLOURS[name] for name in LINES])
+    count = len(titles)
+    with _book_style():
+        side = (WIDTH - 0.4) / count
+        size = (WIDTH, (side + 0.1) * len(rows) + 0.3)
+        figure = BookFigure(figsize=size, dpi=200)
+        grid = figure.subplots(len(rows), count, squeeze=False)
+        for line, (name, maps) in zip(grid, rows.items(), strict=True):
+            if len(maps) != count:
+                raise ValueError(
+                    f"expected {count} maps of {name!r}, got {len(maps)}"
+                )
+            for axes, chosen in zip(line, maps, strict=True):
+                if not (chosen >= 0).all() or not (chosen < len(LINES)).all():
+                    raise ValueError(
+                        f"expected classes from 0 to {len(LINES) - 1}, "
+                        f"got {int(chosen.min())} to {int(chosen.max())}"
+                    )
+                limits = {"vmin": 0, "vmax": len(LINES) - 1}
+                axes.imshow(
+                    chosen.numpy(), origin="lower", cmap=classes, **limits
+                )
+                axes.set(xticks=[], yticks=[])
+            line[0].set_ylabel(name)
+        for axes, title in zip(grid[0], titles, strict=True):
+            axes.set_title(title, fontsize=10)
+    return figure
+
+
+def draw_tables(
+    tables: Mapping[str, Float[Tensor, "rows columns"]],
+    *,
+    limits: tuple[float, float],
+    label: str,
+    x_label: str,
+    y_label: str,
+    columns: int | None = None,
+) -> BookFigure:
+    """Draw tables of numbers as colours, side by side, counted from 1.
+
+    After ``columns`` of them, if given, a new row begins. The first line of a
+    table is at the bottom. What lies beyond the limits has the
+    colour of the limit.
+
+    Raises:
+        ValueError: if there is no table, or a number is infinite or nan.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.figures import draw_tables
+        >>> tables = {"plain": torch.tensor([[0.0, 1.0]])}
+        >>> texts = {"label": "share", "x_label": "read", "y_label": "fitted"}
+        >>> figure = draw_tables(tables, limits=(0, 1), **texts)
+        >>> figure.axes[0].images[0].get_array().tolist()
+        [[0.0, 1.0]]
+    """
+    if not tables:
+        raise ValueError("expected at least one table, got none")
+    low, high = limits
+    across = columns or len(tables)
+    down = math.ceil(len(tables) / across)
+    with _book_style():
+        side = (WIDTH - 1.2) / max(across, 2.6)
+        size = (WIDTH, (side + 0.6) * down)
+        figure = BookFigure(figsize=size, dpi=200)
+        grid = figure.subplots(down, across, squeeze=False)
+        for axes in grid.flat[len(tables) :]:
+            axes.remove()
+        used = grid.flat[: len(tables)]
+        for axes, (title, table) in zip(used, tables.items(), strict=True):
+            check_finite(f"table {title!r}", table)
+            height, width = table.shape
+            image = axes.imshow(
+                table.detach().cpu().numpy(),
+                origin="lower",
+                cmap=COLOURED,
+                extent=(0.5, width + 0.5, 0.5, height + 0.5),
+                vmin=low,
+                vmax=high,
+            )
+            axes.set_title(title, fontsize=10)
+            axes.set(xlabel=x_label, ylabel=y_label)
+            axes.grid(visible=False)
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_locator(_whole_ticks(5))
+        figure.colorbar(image, ax=list(used), label=label, shrink=0.8)
     return figure
 
 

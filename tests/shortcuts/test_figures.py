@@ -40,8 +40,10 @@ from shortcuts.figures import (
     draw_networks,
     draw_points,
     draw_ranges,
+    draw_regions,
     draw_shares,
     draw_slopes,
+    draw_tables,
 )
 from shortcuts.logs import GradientLog
 from shortcuts.statistics import Proportion
@@ -862,6 +864,17 @@ PICTURES: dict[str, Callable[[], BookFigure]] = {
         label="mean |dL/dW|",
         x_label="time",
     ),
+    "regions": lambda: draw_regions(
+        {"plain": [torch.eye(3).int(), torch.ones(3, 3).int()]},
+        titles=["2 layers", "all"],
+    ),
+    "tables": lambda: draw_tables(
+        {name: torch.eye(4) for name in ("plain", "shortcuts")},
+        limits=(0, 1),
+        label="share right",
+        x_label="read at layer",
+        y_label="fitted at layer",
+    ),
     "networks": lambda: draw_networks(
         Column("plain", LAYERS, [False] * 3, GRADIENTS),
         Column("a title", LAYERS, [True, True, False], [0.1, 0.0, 1.0]),
@@ -891,6 +904,83 @@ def test_they_look_as_when_they_were_last_looked_at(
     assert NUMBER.sub("", new) == NUMBER.sub("", old), look
     numbers = [[float(n) for n in NUMBER.findall(text)] for text in (new, old)]
     assert numbers[0] == pytest.approx(numbers[1], abs=0.02), look
+
+
+def test_regions() -> None:
+    """Each class in a colour of its own, the first line below."""
+    first, second = torch.tensor([[0, 1], [2, 2]]), torch.tensor([[1, 1]])
+    rows = {"plain": [first, second], "shortcuts": [second, first]}
+    figure = draw_regions(rows, titles=["2", "4"])
+    axes = figure.axes
+    assert [one.get_title() for one in axes] == ["2", "4", "", ""]
+    labels = [one.get_ylabel() for one in axes]
+    assert labels == ["plain", "", "shortcuts", ""]
+    (image,) = axes[0].images
+    assert image.origin == "lower"
+    assert np.asarray(image.get_array()).tolist() == first.tolist()
+    colours = image.cmap(image.norm(np.arange(len(LINES))))
+    expected = [matplotlib.colors.to_rgba(COLOURS[name]) for name in LINES]
+    assert colours == pytest.approx(np.array(expected))
+
+
+def test_tables() -> None:
+    """Lines are counted from 1 at the bottom, colours are shared."""
+    table = torch.tensor([[0.1, 0.2, 0.3], [0.4, 0.5, 2.0]])
+    words = {"label": "share", "x_label": "read", "y_label": "fitted"}
+    tables = {"a": table, "b": table.T, "c": table}
+    figure = draw_tables(tables, limits=(0, 1), columns=2, **words)
+    *panels, bar = figure.axes
+    assert [one.get_title() for one in panels] == ["a", "b", "c"]
+    assert bar.get_ylabel() == "share"
+    (image,) = panels[0].images
+    assert list(image.get_extent()) == [0.5, 3.5, 0.5, 2.5]
+    assert np.asarray(image.get_array()).tolist() == table.tolist()
+    assert {one.images[0].get_clim() for one in panels} == {(0, 1)}
+    assert panels[1].get_position().y0 > panels[2].get_position().y0
+
+
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (lambda: draw_regions({}, titles=[]), "at least one row"),
+        (
+            lambda: draw_regions({"a": [torch.ones(1, 1)]}, titles=["1", "2"]),
+            "2 maps of 'a', got 1",
+        ),
+        (
+            lambda: draw_regions({"a": [torch.tensor([[5]])]}, titles=[""]),
+            "from 0 to 4, got 5 to 5",
+        ),
+        (
+            lambda: draw_tables(
+                {}, limits=(0, 1), label="", x_label="", y_label=""
+            ),
+            "at least one table",
+        ),
+        (
+            lambda: draw_tables(
+                {"a": torch.tensor([[math.nan]])},
+                limits=(0, 1),
+                label="",
+                x_label="",
+                y_label="",
+            ),
+            "table 'a'",
+        ),
+    ],
+)
+def test_what_is_no_map(draw: Callable[[], Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        draw()
+
+
+def test_rates_have_a_logarithmic_axis() -> None:
+    panel = Panel("loss", {"a": torch.ones(2)})
+    for log_x, scale in ((False, "linear"), (True, "log")):
+        figure = draw_curves(
+            torch.tensor([0.1, 1.0]), panel, x_label="rate", log_x=log_x
+        )
+        assert figure.axes[0].get_xscale() == scale
 
 
 # As others see them
