@@ -89,6 +89,10 @@ class Networks:
             self.linears, x, scales=scales, layers=layers
         )
 
+    def __getitem__(self, part: slice) -> Self:
+        """Return some of the networks; the shape keeps all seeds."""
+        return replace(self, rows=self.rows[part], scales=self.scales[part])
+
     def to(self, x: Tensor) -> Self:
         """Return them in the dtype of ``x``."""
         return replace(self, rows=self.rows.to(x), scales=self.scales.to(x))
@@ -206,7 +210,7 @@ class Runs(NamedTuple):
 
 
 def train(
-    ensemble: Ensemble,
+    networks: Ensemble | Networks,
     x: Float[Tensor, "samples n_in"],
     y: Int[Tensor, " samples"],
     *,
@@ -225,7 +229,8 @@ def train(
     holds goes on with inf or nan, and :attr:`Runs.diverged` tells.
 
     Args:
-        ensemble: the networks as they begin; they take the dtype of ``x``.
+        networks: as they begin: those of an ensemble, or others of its shape.
+            They take the dtype of ``x``.
         x: the samples, float32 or float64.
         y: the class of each, from 0 on.
         rates: the learning rate, of all or of each network.
@@ -259,8 +264,15 @@ def train(
         >>> (runs.losses[:, 0] > runs.losses[:, -1]).all().item()
         True
     """
+    given = networks if isinstance(networks, Networks) else None
+    ensemble = networks.shape if isinstance(networks, Networks) else networks
     _check_task(ensemble, x, y)
     rates = _checked_rates(rates, len(ensemble.seeds))
+    if given and len(given.rows) != len(rates):
+        raise ValueError(
+            f"expected a seed for each of {len(given.rows)} networks, "
+            f"got {len(rates)}"
+        )
     steps = checked_whole("steps", steps, low=1)
     if batch is not None:
         batch = checked_whole("batch", batch, low=1)
@@ -274,16 +286,16 @@ def train(
             if step == 0:
                 part = slice(start, start + NETWORKS_AT_ONCE)
                 seeds = ensemble.seeds[part]
-                networks = drawn(ensemble, seeds=seeds).to(x)
+                some = given[part] if given else drawn(ensemble, seeds=seeds)
                 samples = _samples(x, y, seeds, batch)
                 runners.append(
-                    _Runner(networks, rates[part], optimizer, learn_scales)
+                    _Runner(some.to(x), rates[part], optimizer, learn_scales)
                 )
             runners[-1].step(*next(samples))
         losses = torch.cat([torch.stack(r.losses, dim=1) for r in runners])
         ended = [runner.networks() for runner in runners]
-        rows = torch.cat([networks.rows.detach() for networks in ended])
-        scales = torch.cat([networks.scales.detach() for networks in ended])
+        rows = torch.cat([some.rows.detach() for some in ended])
+        scales = torch.cat([some.scales.detach() for some in ended])
     return Runs(losses, Networks(ensemble, rows, scales))
 
 

@@ -180,6 +180,23 @@ def test_layers_may_be_left_out_and_swapped() -> None:
         assert len(done.stream) == len(layers)
 
 
+def test_networks_of_ones_own_are_trained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From where they are, and as the loop that made them would go on."""
+    shape = Ensemble(SIZES, True, seeds=[1, 2, 3], branch_scale=0.5)
+    run = partial(train, rates=RATES, optimizer=torch.optim.SGD)
+    whole = run(shape, *TASK, steps=5).networks
+    monkeypatch.setattr(module, "NETWORKS_AT_ONCE", 2)
+    half = run(shape, *TASK, steps=2).networks
+    before = half.rows.clone()
+    again = run(half, *TASK, steps=3).networks
+    torch.testing.assert_close(again.rows, whole.rows)
+    assert torch.equal(half.rows, before)
+    with pytest.raises(ValueError, match="each of 2 networks, got 3"):
+        run(half[1:], *TASK, steps=1)
+
+
 def test_runs_that_diverge_are_told() -> None:
     shape = Ensemble(
         SIZES, True, seeds=[1, 1], activation=nn.ReLU, linear_ends=True
