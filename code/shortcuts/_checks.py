@@ -81,6 +81,16 @@ def checked_number(
     return float(value)
 
 
+def checked_correlation(correlation: float) -> float:
+    """Return a number between -1 and 1, or raise."""
+    correlation = checked_number("correlation", correlation, low=-1)
+    if correlation > 1:
+        raise ValueError(
+            f"expected correlation to be at most 1, got {correlation!r}"
+        )
+    return correlation
+
+
 def checked_scale(scale: float) -> float:
     """Return what divides gradients, a number above 0, or raise."""
     scale = checked_number("scale", scale)

@@ -21,7 +21,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from shortcuts._checks import check_finite, checked_number, checked_whole
+from shortcuts._checks import (
+    check_finite,
+    checked_correlation,
+    checked_number,
+    checked_whole,
+)
 
 Function = Callable[[Tensor], Tensor]
 # The midpoints of a fine grid, twelve standard deviations to either side. None
@@ -78,21 +83,12 @@ def pair_mean(
     Source: Cho and Saul (2009), for ReLU in closed form.
     """
     variance = checked_number("variance", variance, low=0)
-    correlation = _checked_correlation(correlation)
+    correlation = checked_correlation(correlation)
     first, other = _PAIRS.T * variance**0.5
     second = correlation * first + (1 - correlation**2) ** 0.5 * other
     values = function(first) * function(second)
     check_finite("function", values)
     return (_PAIR_WEIGHTS * values).sum().item()
-
-
-def _checked_correlation(correlation: float) -> float:
-    correlation = checked_number("correlation", correlation, low=-1)
-    if correlation > 1:
-        raise ValueError(
-            f"expected correlation to be at most 1, got {correlation!r}"
-        )
-    return correlation
 
 
 def slope(activation: Function) -> Function:
@@ -248,7 +244,7 @@ def gradient_correlation(
     Source: the two recursions are those of Poole et al. (2016); that their
     ratio is a correlation of gradients, that of Balduzzi et al. (2017).
     """
-    correlation = _checked_correlation(correlation)
+    correlation = checked_correlation(correlation)
     variances, chi = propagate(
         activation, c_w=c_w, c_b=c_b, start=start, depth=depth
     )

@@ -22,6 +22,7 @@ from shortcuts._checks import (
     check_samples,
     check_switch,
     check_tensor,
+    checked_correlation,
     checked_number,
     checked_whole,
 )
@@ -180,6 +181,58 @@ def drawn(
     rows = torch.cat(parts, dim=1)
     scales = rows.new_full((len(rows), len(linears)), ensemble.branch_scale)
     return Networks(ensemble, rows, scales)
+
+
+def gradient_agreement(
+    networks: Networks,
+    x: Float[Tensor, "samples n_in"],
+    *,
+    correlation: float,
+    seed: int = 0,
+) -> Float[Tensor, "networks layers"]:
+    """Return how alike the gradients of neighbouring inputs are.
+
+    Each sample gets a neighbour of the same length, whose scalar product with
+    it over the product of both lengths is ``correlation``. For a random
+    direction of what a layer hands on, its gradients with respect to both
+    inputs are compared: their scalar products over their lengths, all samples
+    together. See :func:`shortcuts.mean_field.gradient_correlation` for what
+    it is in wide networks.
+
+    Raises:
+        TypeError: if the correlation is no number.
+        ValueError: if it is not between -1 and 1.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.ensembles import Ensemble
+        >>> from shortcuts.training import drawn, gradient_agreement
+        >>> networks = drawn(Ensemble([8, 8, 8], True, seeds=range(5)))
+        >>> x = torch.ones(1, 8)
+        >>> found = gradient_agreement(networks, x, correlation=0.9)
+        >>> found.shape, bool((found[:, 0] > 0.9).all())
+        (torch.Size([5, 2]), True)
+    """
+    correlation = checked_correlation(correlation)
+    generator = torch.Generator().manual_seed(seed)
+    aside = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+    square = x.square().sum(1, keepdim=True)
+    aside = aside - (aside * x).sum(1, keepdim=True) / square * x
+    aside = aside * (square / aside.square().sum(1, keepdim=True)).sqrt()
+    other = correlation * x + (1 - correlation**2) ** 0.5 * aside
+    with torch.inference_mode(False), torch.enable_grad():
+        both = torch.stack([x, other]).flatten(0, 1).detach()
+        both = both.expand(len(networks.rows), -1, -1).clone()
+        done, found = networks.forward(both.requires_grad_()), []
+        for h in [*done.stream[1:], done.outputs]:
+            way = torch.randn(h.shape[::2], generator=generator, dtype=h.dtype)
+            (slopes,) = torch.autograd.grad(
+                (h * way[:, None]).sum(), both, retain_graph=True
+            )
+            one, two = (half.flatten(1) for half in slopes.chunk(2, dim=1))
+            lengths = one.norm(dim=1) * two.norm(dim=1)
+            found.append((one * two).sum(dim=1) / lengths)
+    return torch.stack(found, dim=1)
 
 
 class Runs(NamedTuple):

@@ -12,8 +12,14 @@ from torch.nn.functional import cross_entropy
 from shortcuts import DeepNeuralNetwork
 from shortcuts import training as module
 from shortcuts.ensembles import Ensemble
+from shortcuts.mean_field import gradient_correlation
 from shortcuts.tasks import Task, spirals
-from shortcuts.training import Networks, drawn, train
+from shortcuts.training import (
+    Networks,
+    drawn,
+    gradient_agreement,
+    train,
+)
 
 SIZES = [2, 4, 4, 4, 3]
 RATES = torch.tensor([0.01, 0.1, 0.03])
@@ -163,6 +169,40 @@ def test_a_gradient_of_rows_and_scales() -> None:
     assert not networks.rows.requires_grad
     plain = drawn(Ensemble(SIZES, False, seeds=[3]))
     assert plain.gradient(TASK.x.float(), TASK.y).scales.eq(0).all()
+
+
+def test_gradients_of_neighbours() -> None:
+    """A linear network's are the same; those of a wide one follow the law."""
+    flat = drawn(Ensemble([4, 4, 4], True, seeds=[1], activation=nn.Identity))
+    x = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    near = partial(gradient_agreement, correlation=0.9)
+    torch.testing.assert_close(near(flat, x), torch.ones(1, 2))
+    wide = drawn(
+        Ensemble(
+            [200] * 4,
+            False,
+            seeds=range(20),
+            activation=nn.ReLU,
+            variances=(2.0, 0.0),
+        )
+    )
+    for correlation in (0.9, -0.5):
+        found = gradient_agreement(
+            wide, torch.ones(1, 200), correlation=correlation
+        )
+        law = gradient_correlation(
+            nn.ReLU(),
+            c_w=2,
+            c_b=0,
+            start=1,
+            correlation=correlation,
+            depth=3,
+        )
+        torch.testing.assert_close(
+            found.mean(0).double(), law, rtol=0, atol=0.06
+        )
+    again = near(wide, torch.ones(1, 200), seed=1)
+    assert not torch.equal(again, near(wide, torch.ones(1, 200)))
 
 
 def test_layers_may_be_left_out_and_swapped() -> None:
