@@ -6,18 +6,21 @@ comes next: Radford et al. (2019), all in one place and without dropout. A
 block is attention and an MLP, each a branch with a shortcut.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from shortcuts._checks import check_switch, checked_whole
+from shortcuts._checks import check_switch, checked_number, checked_whole
 from shortcuts.activations import GELU
 
 Tokens = Float[Tensor, "batch tokens width"]
-Norm = Literal["pre", "post"]
+Norm = Literal["none", "pre", "post", "peri", "deep"]
+NORMS = get_args(Norm)
+BRANCH_ENDS = ["attention.out.weight", "mlp.2.weight"]
+DEEP = ["attention.value.weight", "mlp.0.weight", *BRANCH_ENDS]
 
 
 class CausalAttention(nn.Module):
@@ -26,6 +29,7 @@ class CausalAttention(nn.Module):
     Args:
         width: of the stream.
         heads: that ask side by side; they share the width.
+        causal: without, each token takes from those after it as well.
 
     Raises:
         ValueError: if the heads cannot share the width evenly.
@@ -39,8 +43,10 @@ class CausalAttention(nn.Module):
     Source: Vaswani et al. (2017), section 3.2, with the mask of a decoder.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, *, causal: bool = True) -> None:
         super().__init__()
+        check_switch("causal", causal)
+        self.causal = causal
         width = checked_whole("width", width, low=1)
         self.heads = checked_whole("heads", heads, low=1)
         if width % heads:
@@ -59,7 +65,7 @@ class CausalAttention(nn.Module):
             linear(h).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for linear in (self.query, self.key, self.value)
         )
-        mixed = scaled_dot_product_attention(q, k, v, is_causal=True)
+        mixed = scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         y: Tensor = self.out(mixed.transpose(1, 2).flatten(-2))
         return y
 
@@ -71,8 +77,12 @@ class TransformerBlock(nn.Module):
         width: of the stream.
         heads: of the attention.
         norm: where each branch has its LayerNorm: ``"pre"``, before the
-            branch, off the stream; ``"post"``, on the stream, after the sum.
+            branch, off the stream; ``"post"``, on the stream, after the sum;
+            ``"peri"``, before the branch and after it, both off the stream;
+            ``"none"``, nowhere. ``"deep"`` is as ``"post"`` here.
         use_shortcut: without, each branch's output takes the stream's place.
+        skip_scale: what the shortcuts multiply the stream by.
+        causal: whether a token takes only from those before it.
 
     Example:
         >>> import torch
@@ -80,7 +90,8 @@ class TransformerBlock(nn.Module):
         >>> TransformerBlock(width=8, heads=2)(torch.ones(1, 5, 8)).shape
         torch.Size([1, 5, 8])
 
-    Source: Vaswani et al. (2017) for post, Radford et al. (2019) for pre.
+    Source: Vaswani et al. (2017) for post, Radford et al. (2019) for pre, Kim
+    et al. (2025), arXiv:2502.02732, for peri.
     """
 
     def __init__(
@@ -90,29 +101,47 @@ class TransformerBlock(nn.Module):
         *,
         norm: Norm = "pre",
         use_shortcut: bool = True,
+        skip_scale: float = 1.0,
+        causal: bool = True,
     ) -> None:
         super().__init__()
-        if norm not in ("pre", "post"):
-            raise ValueError(f"expected norm to be pre or post, got {norm!r}")
+        if norm not in NORMS:
+            raise ValueError(
+                f"expected norm to be one of {', '.join(NORMS)}, got {norm!r}"
+            )
         check_switch("use_shortcut", use_shortcut)
-        self.norm, self.use_shortcut = norm, use_shortcut
-        self.attention_norm = nn.LayerNorm(width)
-        self.attention = CausalAttention(width, heads)
-        self.mlp_norm = nn.LayerNorm(width)
+        self.use_shortcut = use_shortcut
+        self.skip_scale = checked_number("skip_scale", skip_scale)
+        before, after = norm in ("pre", "peri"), norm == "peri"
+        on_stream = norm in ("post", "deep")
+
+        def norm_if(wanted: bool) -> nn.Module:
+            return nn.LayerNorm(width) if wanted else nn.Identity()
+
+        self.attention_norm = norm_if(before)
+        self.attention = CausalAttention(width, heads, causal=causal)
+        self.attention_after = norm_if(after)
+        self.attention_stream = norm_if(on_stream)
+        self.mlp_norm = norm_if(before)
         self.mlp = nn.Sequential(
             nn.Linear(width, 4 * width), GELU(), nn.Linear(4 * width, width)
         )
+        self.mlp_after = norm_if(after)
+        self.mlp_stream = norm_if(on_stream)
 
     def forward(self, h: Tokens) -> Tokens:
         """Pass the stream through both branches."""
-        h = self.around(self.attention, self.attention_norm, h)
-        return self.around(self.mlp, self.mlp_norm, h)
+        out = self.attention_after(self.attention(self.attention_norm(h)))
+        h = self.attention_stream(self.joined(h, out))
+        out = self.mlp_after(self.mlp(self.mlp_norm(h)))
+        done: Tensor = self.mlp_stream(self.joined(h, out))
+        return done
 
-    def around(self, branch: nn.Module, norm: nn.Module, h: Tokens) -> Tokens:
-        """Put the norm and the shortcut around a branch."""
-        out: Tensor = branch(norm(h) if self.norm == "pre" else h)
-        out = h + out if self.use_shortcut else out
-        return norm(out) if self.norm == "post" else out
+    def joined(self, h: Tokens, out: Tokens) -> Tokens:
+        """Add what a branch has found to the stream, if there is one."""
+        if not self.use_shortcut:
+            return out
+        return (h if self.skip_scale == 1 else self.skip_scale * h) + out
 
 
 class GPT(nn.Module):
@@ -124,12 +153,21 @@ class GPT(nn.Module):
         width: of the stream.
         heads: of each block's attention.
         depth: the number of blocks.
-        norm: where the LayerNorms stand, see :class:`TransformerBlock`.
+        norm: where the LayerNorms stand, see :class:`TransformerBlock`; with
+            ``"pre"`` and ``"peri"`` there is one before the last matrix, too.
+            ``"deep"`` is DeepNorm: post-norm, whose shortcuts multiply the
+            stream by ``(2 * depth) ** 0.25``, and whose values, outputs and
+            MLPs begin with weights divided by ``(8 * depth) ** 0.25``.
         use_shortcut: whether the branches have shortcuts.
+        branch_gain: what the last matrix of each branch is multiplied by at
+            the start; ``(2 * depth) ** -0.5`` is that of GPT-2.
+        causal: whether a character sees only those before it.
 
     Raises:
         TypeError: if a number is not whole.
         ValueError: if one is below 1, or the heads do not divide the width.
+
+    Weights begin as torch's own layers draw them.
 
     Example:
         >>> import torch
@@ -137,6 +175,9 @@ class GPT(nn.Module):
         >>> model = GPT(vocabulary=128, context=16, width=8, heads=2, depth=3)
         >>> model(torch.zeros(1, 5, dtype=torch.long)).shape
         torch.Size([1, 5, 128])
+
+    Source: Wang et al. (2022), arXiv:2203.00555, for DeepNorm, with the
+    constants of a decoder.
     """
 
     def __init__(
@@ -149,19 +190,36 @@ class GPT(nn.Module):
         depth: int = 12,
         norm: Norm = "pre",
         use_shortcut: bool = True,
+        branch_gain: float = 1.0,
+        causal: bool = True,
     ) -> None:
         super().__init__()
         depth = checked_whole("depth", depth, low=1)
+        branch_gain = checked_number("branch_gain", branch_gain)
+        deep = norm == "deep"
         self.token = nn.Embedding(vocabulary, width)
         self.position = nn.Embedding(context, width)
         self.blocks = nn.ModuleList(
             TransformerBlock(
-                width, heads, norm=norm, use_shortcut=use_shortcut
+                width,
+                heads,
+                norm=norm,
+                use_shortcut=use_shortcut,
+                skip_scale=(2 * depth) ** 0.25 if deep else 1.0,
+                causal=causal,
             )
             for _ in range(depth)
         )
-        self.norm = nn.LayerNorm(width) if norm == "pre" else nn.Identity()
+        at_end = norm in ("pre", "peri")
+        self.norm = nn.LayerNorm(width) if at_end else nn.Identity()
         self.head = nn.Linear(width, vocabulary, bias=False)
+        gains = dict.fromkeys(BRANCH_ENDS, branch_gain)
+        if deep:
+            small = (8 * depth) ** -0.25
+            gains = {name: small * gains.get(name, 1.0) for name in DEEP}
+        for block in self.blocks:
+            for name, gain in gains.items():
+                block.get_parameter(name).data *= gain
 
     def forward(
         self, text: Int[Tensor, "batch tokens"]

@@ -13,6 +13,7 @@ def test_each_kind_fits_both_tasks(kind: str) -> None:
     for task, n_in, n_out in ((digits(), 64, 10), (spirals(30), 2, 3)):
         networks = classifiers(kind, 4, task, seeds=range(3), width=8)
         assert networks.layer_sizes == (n_in, 8, 8, 8, n_out)
+        assert networks.linear_ends
         assert any(networks.bypassed) == kind.startswith("shortcuts")
         losses = drawn(networks).losses(task.x[:30], task.y[:30])
         assert losses.isfinite().all()

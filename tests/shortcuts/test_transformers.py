@@ -34,6 +34,9 @@ def test_a_block_is_torchs_own_layer(norm: Any) -> None:
         dtype=torch.float64,
     )
     own, torchs = block.attention, layer.self_attn
+    norms = [
+        part for part in block.modules() if isinstance(part, nn.LayerNorm)
+    ]
     asked = own.query, own.key, own.value
     pairs = [
         (torchs.in_proj_weight, torch.cat([part.weight for part in asked])),
@@ -41,8 +44,8 @@ def test_a_block_is_torchs_own_layer(norm: Any) -> None:
     ]
     for theirs, ours in (
         (torchs.out_proj, own.out),
-        (layer.norm1, block.attention_norm),
-        (layer.norm2, block.mlp_norm),
+        (layer.norm1, norms[0]),
+        (layer.norm2, norms[1]),
         (layer.linear1, block.mlp[0]),
         (layer.linear2, block.mlp[2]),
     ):
@@ -69,16 +72,77 @@ def test_attention_is_a_loop_over_tokens() -> None:
     torch.testing.assert_close(attention(h[None])[0], torch.stack(rows))
 
 
-@pytest.mark.parametrize("norm", ["pre", "post"])
-def test_without_shortcuts_a_branch_takes_the_streams_place(norm: Any) -> None:
-    block = draw(TransformerBlock(WIDTH, HEADS, norm=norm, use_shortcut=False))
+@pytest.mark.parametrize("norm", ["none", "pre", "post", "peri", "deep"])
+@pytest.mark.parametrize("use_shortcut", [True, False])
+def test_where_norms_and_shortcuts_stand(
+    norm: Any, use_shortcut: bool
+) -> None:
+    """Each placement as its formula, with norms that are not alike."""
+    block = draw(
+        TransformerBlock(
+            WIDTH,
+            HEADS,
+            norm=norm,
+            use_shortcut=use_shortcut,
+            skip_scale=1.5,
+        )
+    )
     h = torch.randn(2, TOKENS, WIDTH, dtype=torch.float64)
-    first, second = block.attention_norm, block.mlp_norm
-    if norm == "pre":
-        expected = block.mlp(second(block.attention(first(h))))
-    else:
-        expected = second(block.mlp(first(block.attention(h))))
+    norms = [
+        part for part in block.modules() if isinstance(part, nn.LayerNorm)
+    ]
+    expected = h
+    for branch in (block.attention, block.mlp):
+        skip = 1.5 * expected if use_shortcut else 0
+        if norm == "none":
+            expected = skip + branch(expected)
+        elif norm == "pre":
+            expected = skip + branch(norms.pop(0)(expected))
+        elif norm == "peri":
+            before, after = norms.pop(0), norms.pop(0)
+            expected = skip + after(branch(before(expected)))
+        else:
+            expected = norms.pop(0)(skip + branch(expected))
+    assert not norms
     torch.testing.assert_close(block(h), expected)
+
+
+def test_how_branches_begin() -> None:
+    """GPT-2's gain, and DeepNorm's two constants, on the same draws."""
+
+    def gpt(**options: Any) -> Any:
+        torch.manual_seed(1)
+        return GPT(9, TOKENS, width=WIDTH, heads=HEADS, depth=8, **options)
+
+    plain, gained, deep = gpt(), gpt(branch_gain=0.25), gpt(norm="deep")
+    smaller = {"attention.value", "attention.out", "mlp.0", "mlp.2"}
+    for i in (0, 7):
+        for name, linear in plain.blocks[i].named_modules():
+            if not isinstance(linear, nn.Linear):
+                continue
+            last = name in ("attention.out", "mlp.2")
+            of_gained = gained.blocks[i].get_submodule(name).weight
+            assert torch.equal(
+                of_gained, linear.weight * (0.25 if last else 1)
+            )
+            of_deep = deep.blocks[i].get_submodule(name).weight
+            small = 64**-0.25 if name in smaller else 1.0
+            torch.testing.assert_close(of_deep, linear.weight * small)
+        both = gpt(norm="deep", branch_gain=0.25).blocks[i]
+        for name, gain in (("attention.out", 0.25), ("mlp.0", 1.0)):
+            expected = deep.blocks[i].get_submodule(name).weight * gain
+            found = both.get_submodule(name).weight
+            torch.testing.assert_close(found, expected)
+        assert deep.blocks[i].skip_scale == 2.0
+        assert plain.blocks[i].skip_scale == 1.0
+
+
+def test_without_the_mask_all_see_all() -> None:
+    model = GPT(9, TOKENS, width=WIDTH, heads=HEADS, depth=1, causal=False)
+    text = torch.randint(9, (1, TOKENS))
+    other = text.clone()
+    other[0, -1] = (text[0, -1] + 1) % 9
+    assert (model(text) != model(other)).any(dim=2).all()
 
 
 def test_the_parts_of_a_gpt() -> None:
@@ -97,14 +161,13 @@ def test_the_parts_of_a_gpt() -> None:
 def test_post_norm_has_no_norm_of_its_own_at_the_end() -> None:
     model = GPT(9, TOKENS, width=WIDTH, heads=HEADS, depth=1, norm="post")
     assert isinstance(model.norm, nn.Identity)
-    assert model.blocks[0].norm == "post"
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"heads": 5}, "heads to divide the width 32, got 5"),
-        ({"norm": "peri"}, "norm to be pre or post, got 'peri'"),
+        ({"norm": "after"}, "norm to be one of none, pre, .*, got 'after'"),
         ({"depth": 0}, "depth to be at least 1, got 0"),
         ({"width": 0}, "width to be at least 1, got 0"),
     ],
