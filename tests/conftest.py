@@ -11,13 +11,12 @@ from threading import Thread
 
 import pytest
 from _pytest.terminal import TerminalReporter
-from filelock import FileLock
 from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 from sphinx.errors import ExtensionError
 
 from build import BUILD, is_fresh
-from helpers import ROOT, Build, Quiet, RunCell, SmallBook
+from helpers import ROOT, Build, Quiet, RunCell, SmallBook, shared
 from press.chromium import launch
 
 # `make elsewhere` runs these, with packages that are not installed here.
@@ -33,10 +32,7 @@ settings.load_profile("book")
 @pytest.fixture(scope="session")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Build:
     """Return what `make html` has built; where that is stale, build it."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    with FileLock(shared / "book.lock"):
+    with shared(tmp_path_factory, "book"):
         if not is_fresh():
             run = subprocess.run(
                 [sys.executable, ROOT / "tools" / "build.py", "html"],

@@ -270,11 +270,15 @@ class _PlainNumbers(LogFormatterSciNotation):
         return f"{x:g}" if label and short else label
 
 
+def _name_plainly(axis: Any) -> None:
+    axis.set_major_formatter(_PlainNumbers())
+    axis.set_minor_formatter(_PlainNumbers(labelOnlyBase=False))
+
+
 def _draw_panel(axes: Axes, x: Tensor, panel: Panel) -> None:
     if panel.log:
         axes.set_yscale("log", nonpositive="mask")
-        axes.yaxis.set_major_formatter(_PlainNumbers())
-        axes.yaxis.set_minor_formatter(_PlainNumbers(labelOnlyBase=False))
+        _name_plainly(axes.yaxis)
     if not x.is_floating_point():
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     if panel.guide is not None:
@@ -471,9 +475,8 @@ def draw_points(
         for marker, (kind, dots) in zip(markers, points.items(), strict=False):
             axes.plot(*dots, marker, label=kind, ms=7, mfc="none", mew=1.8)
         axes.set(xlabel=x_label, ylabel=y_label, xscale="log", yscale="log")
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(_PlainNumbers())
-            axis.set_minor_formatter(_PlainNumbers(labelOnlyBase=False))
+        _name_plainly(axes.xaxis)
+        _name_plainly(axes.yaxis)
         axes.legend()
     return figure
 

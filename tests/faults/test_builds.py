@@ -16,9 +16,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from filelock import FileLock
 
-from helpers import ROOT, Build, SmallBook
+from helpers import ROOT, Build, SmallBook, shared
 
 
 def make_html(
@@ -81,11 +80,8 @@ def page(book: SmallBook, cell: str, more: str = "") -> str:
 @pytest.fixture(scope="session")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> SmallBook:
     """Make a small book without a fault, once for all processes of tests."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    book = SmallBook(shared / "sound")
-    with FileLock(shared / "sound.lock"):
+    with shared(tmp_path_factory, "sound") as project:
+        book = SmallBook(project)
         if not book.project.exists():
             SmallBook.copied_to(book.project)
             built = made(book)

@@ -112,9 +112,10 @@ def test_cards_show_a_title_and_a_figure(book: Build, name: str) -> None:
     assert title.height > 90  # more than the name of the book
     assert not between.getbbox()
     drawn, alt = first_figure(book, name)
-    others, _ = first_figure(book, DRAWN[DRAWN.index(name) - 1])
+    # Not the page before: there two heat maps meet, both all ink.
+    others, _ = first_figure(book, DRAWN[DRAWN.index(name) - 2])
     assert difference(ink(drawn), figure) < 0.4
-    assert difference(ink(others), figure) > 0.5
+    assert difference(ink(others), figure) > 0.8
     scale = figure.width / ink(drawn).width
     assert scale > 0.4
     assert figure.height / ink(drawn).height == pytest.approx(scale, rel=0.02)

