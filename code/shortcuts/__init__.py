@@ -12,6 +12,7 @@ imports one that stands after it:
   and :mod:`shortcuts.jacobians` measure one network at one time,
 - :mod:`shortcuts.watching` and :mod:`shortcuts.auditing` measure one of the
   reader's, and :mod:`shortcuts.logs` keeps the numbers of a training,
+- :mod:`shortcuts.alike` trains modules of one shape side by side,
 - :mod:`shortcuts.ensembles` builds and measures many at once,
 - :mod:`shortcuts.mean_field` predicts what wide ones do,
 - :mod:`shortcuts.statistics` says what many numbers say together,

@@ -963,6 +963,7 @@ def draw_log(
     *,
     label: str,
     x_label: str = "step",
+    columns: int | None = None,
 ) -> BookFigure:
     """Draw the numbers of a lens as colours, names over steps.
 
@@ -978,6 +979,7 @@ def draw_log(
         lens: which of their numbers to draw.
         label: what the colours stand for, with its unit.
         x_label: what the steps are.
+        columns: after so many logs, if given, a new row begins.
 
     Raises:
         ValueError: if there is no log, one does not have the lens, or a number
@@ -1005,23 +1007,27 @@ def draw_log(
     sizes = cells[~np.any(list(_blank(cells).values()), axis=0)]
     norm = LogNorm(sizes.min(), sizes.max()) if len(sizes) else LogNorm()
     same = all(others == names[0] for others in names)
+    across = columns or len(titled)
+    down = math.ceil(len(titled) / across)
     with _book_style():
         # Each of a few names has a line; many share the height of fourteen.
         height = 1.6 + 0.2 * min(max(map(len, names)), 14)
         # The cells are pixels, and an SVG holds as many as the figure has.
-        figure = BookFigure(figsize=(WIDTH, height), dpi=200)
-        row = figure.subplots(1, len(titled), squeeze=False, sharey=same)[0]
-        for i, (axes, title) in enumerate(zip(row, titled, strict=True)):
+        figure = BookFigure(figsize=(WIDTH, height * down), dpi=200)
+        table = figure.subplots(down, across, squeeze=False, sharey=same)
+        for axes in table.flat[len(titled) :]:
+            axes.remove()
+        used = table.flat[: len(titled)]
+        for i, (axes, title) in enumerate(zip(used, titled, strict=True)):
             _draw_grid(axes, titled[title].steps, grids[i], norm)
             axes.set_title(title, fontsize=10)
             axes.set_xlabel(x_label)
-            most = 1 + 6 // len(titled)
-            axes.xaxis.set_major_locator(_whole_ticks(most))
-            if i == 0 or not same:
-                _name_some(axes, names[i], 20 if same else 24 // len(titled))
+            axes.xaxis.set_major_locator(_whole_ticks(1 + 6 // across))
+            if i % across == 0 or not same:
+                _name_some(axes, names[i], 20 if same else 24 // across)
         if len(sizes):
             colours = ScalarMappable(norm, COLOURED)
-            figure.colorbar(colours, ax=list(row), label=label)
+            figure.colorbar(colours, ax=list(used), label=label)
         legend = [
             Patch(fc="none", label=f"{kind} ({count:,})", **BLANK[kind])
             for kind, count in blank.items()

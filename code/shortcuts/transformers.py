@@ -6,12 +6,12 @@ comes next: Radford et al. (2019), all in one place and without dropout. A
 block is attention and an MLP, each a branch with a shortcut.
 """
 
+import math
 from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
 from shortcuts._checks import check_switch, checked_number, checked_whole
 from shortcuts.activations import GELU
@@ -65,7 +65,10 @@ class CausalAttention(nn.Module):
             linear(h).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for linear in (self.query, self.key, self.value)
         )
-        mixed = scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        scores = q @ k.mT / math.sqrt(q.shape[-1])
+        if self.causal:
+            scores = scores + torch.full_like(scores[0, 0], -math.inf).triu(1)
+        mixed = scores.softmax(-1) @ v
         y: Tensor = self.out(mixed.transpose(1, 2).flatten(-2))
         return y
 
@@ -161,13 +164,17 @@ class GPT(nn.Module):
         use_shortcut: whether the branches have shortcuts.
         branch_gain: what the last matrix of each branch is multiplied by at
             the start; ``(2 * depth) ** -0.5`` is that of GPT-2.
+        weight_variance: of the weights within blocks, times the numbers that
+            each weighs: ``1 / 3`` is that of torch's own layers, and 0.31
+            that of GPT-2, which draws 768 with a deviation of 0.02.
         causal: whether a character sees only those before it.
 
     Raises:
         TypeError: if a number is not whole.
-        ValueError: if one is below 1, or the heads do not divide the width.
+        ValueError: if one is below 1, or the heads do not divide the width,
+            or a variance is negative.
 
-    Weights begin as torch's own layers draw them.
+    Weights begin as torch's own layers draw them, times one number.
 
     Example:
         >>> import torch
@@ -191,11 +198,13 @@ class GPT(nn.Module):
         norm: Norm = "pre",
         use_shortcut: bool = True,
         branch_gain: float = 1.0,
+        weight_variance: float = 1 / 3,
         causal: bool = True,
     ) -> None:
         super().__init__()
         depth = checked_whole("depth", depth, low=1)
         branch_gain = checked_number("branch_gain", branch_gain)
+        variance = checked_number("weight_variance", weight_variance, low=0)
         deep = norm == "deep"
         self.token = nn.Embedding(vocabulary, width)
         self.position = nn.Embedding(context, width)
@@ -217,9 +226,11 @@ class GPT(nn.Module):
         if deep:
             small = (8 * depth) ** -0.25
             gains = {name: small * gains.get(name, 1.0) for name in DEEP}
+        scale = math.sqrt(3 * variance)
         for block in self.blocks:
-            for name, gain in gains.items():
-                block.get_parameter(name).data *= gain
+            for name, parameter in block.named_parameters():
+                if parameter.dim() == 2:
+                    parameter.data *= scale * gains.get(name, 1.0)
 
     def forward(
         self, text: Int[Tensor, "batch tokens"]
@@ -229,15 +240,36 @@ class GPT(nn.Module):
         Raises:
             ValueError: if the text is longer than the context.
         """
+        return self.read(self.stream(text)[-1])
+
+    def stream(self, text: Int[Tensor, "batch tokens"]) -> list[Tokens]:
+        """Return what enters the first block, and what leaves each block.
+
+        Raises:
+            ValueError: if the text is longer than the context.
+
+        Example:
+            >>> import torch
+            >>> from shortcuts.transformers import GPT
+            >>> model = GPT(128, context=16, width=8, heads=2, depth=3)
+            >>> len(model.stream(torch.zeros(1, 5, dtype=torch.long)))
+            4
+        """
         tokens, most = text.shape[1], self.position.num_embeddings
         if tokens > most:
             raise ValueError(
                 f"expected a text of at most {most} characters, got {tokens}"
             )
-        h = self.token(text) + self.position(
-            torch.arange(tokens, device=text.device)
-        )
+        places = torch.arange(tokens, device=text.device)
+        h = [self.token(text) + self.position(places)]
         for block in self.blocks:
-            h = block(h)
+            h.append(block(h[-1]))
+        return h
+
+    def read(self, h: Tokens) -> Float[Tensor, "batch tokens vocabulary"]:
+        """Return the logits that the last matrix reads from a stream.
+
+        From that of an earlier block they are the *logit lens*.
+        """
         y: Tensor = self.head(self.norm(h))
         return y

@@ -643,6 +643,16 @@ def test_panels_of_logs_share_their_colours() -> None:
     assert [axes.get_ylabel() for axes in panels] == ["blocks.*", "", ""]
     assert panels[2].get_xlim() == (6.5, 7.5)
     assert [tick for tick in panels[2].get_xticks() if 6.5 < tick < 7.5] == [7]
+    figure = draw_log(logs, "dW", label="", columns=2)
+    *panels, _ = figure.axes
+    at = [axes.get_subplotspec().rowspan.start for axes in panels]  # type: ignore[union-attr]
+    assert at == [0, 0, 1]
+    assert [axes.get_ylabel() for axes in panels] == [
+        "blocks.*",
+        "",
+        "blocks.*",
+    ]
+    assert panels[2].get_xlim() == (6.5, 7.5)
     del logs["three"]
     logs["other"] = log_of([0], c=[1.0])
     *panels, _ = draw_log(logs, "dW", label="").axes

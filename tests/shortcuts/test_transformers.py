@@ -115,6 +115,7 @@ def test_how_branches_begin() -> None:
         return GPT(9, TOKENS, width=WIDTH, heads=HEADS, depth=8, **options)
 
     plain, gained, deep = gpt(), gpt(branch_gain=0.25), gpt(norm="deep")
+    unit = gpt(weight_variance=1.0)
     smaller = {"attention.value", "attention.out", "mlp.0", "mlp.2"}
     for i in (0, 7):
         for name, linear in plain.blocks[i].named_modules():
@@ -126,6 +127,11 @@ def test_how_branches_begin() -> None:
                 of_gained, linear.weight * (0.25 if last else 1)
             )
             of_deep = deep.blocks[i].get_submodule(name).weight
+            of_unit = unit.blocks[i].get_submodule(name).weight
+            torch.testing.assert_close(of_unit, linear.weight * 3**0.5)
+            assert torch.equal(
+                unit.blocks[i].get_submodule(name).bias, linear.bias
+            )
             small = 64**-0.25 if name in smaller else 1.0
             torch.testing.assert_close(of_deep, linear.weight * small)
         both = gpt(norm="deep", branch_gain=0.25).blocks[i]
@@ -149,8 +155,12 @@ def test_the_parts_of_a_gpt() -> None:
     model = draw(GPT(9, TOKENS, width=WIDTH, heads=HEADS, depth=2))
     text = torch.randint(9, (2, TOKENS))
     h = model.token.weight[text] + model.position.weight
-    h = model.blocks[1](model.blocks[0](h))
-    expected: Tensor = model.norm(h) @ model.head.weight.T
+    first = model.blocks[0](h)
+    stream = [h, first, model.blocks[1](first)]
+    torch.testing.assert_close(model.stream(text), stream)
+    for part in stream:
+        expected: Tensor = model.norm(part) @ model.head.weight.T
+        torch.testing.assert_close(model.read(part), expected)
     torch.testing.assert_close(model(text), expected)
     # What comes later changes nothing of what was said before.
     later = torch.cat([text[:, :4], (text[:, 4:] + 1) % 9], dim=1)
@@ -170,6 +180,7 @@ def test_post_norm_has_no_norm_of_its_own_at_the_end() -> None:
         ({"norm": "after"}, "norm to be one of none, pre, .*, got 'after'"),
         ({"depth": 0}, "depth to be at least 1, got 0"),
         ({"width": 0}, "width to be at least 1, got 0"),
+        ({"weight_variance": -1.0}, "variance to be at least 0, got -1.0"),
     ],
 )
 def test_what_is_refused(options: Any, words: str) -> None:
