@@ -411,9 +411,7 @@ class Ensemble:
             torch.Size([1, 1, 1])
         """
         last = len(self.bypassed) - 1
-        activations = [
-            new_activation(self.activation).to(h) for _ in self.bypassed
-        ]
+        activations = self._activations(h)
         done = Pass([], [], [], h)
         for layer in range(last + 1) if layers is None else layers:
             at_end = self.linear_ends and layer in (0, last)
@@ -435,6 +433,13 @@ class Ensemble:
             else:
                 h = branch
         return done._replace(outputs=h)
+
+    def _activations(self, h: Tensor) -> list[nn.Module]:
+        """Make the activation of each layer, in the dtype of ``h``."""
+        layers = len(self.bypassed)
+        if isinstance(self.activation, type):  # all that it makes are alike
+            return [new_activation(self.activation).to(h)] * layers
+        return [new_activation(self.activation).to(h) for _ in range(layers)]
 
 
 class Pass(NamedTuple):

@@ -1,8 +1,9 @@
 """Train many networks at once, each at a rate of its own.
 
 The networks are those of an ``Ensemble``; a row holds all numbers of one of
-them, and is a parameter of its own to one of torch's optimizers. One batched
-product computes a layer of all of them, one backward pass their gradients.
+them. Rows that follow each other at one rate are one parameter of one of
+torch's optimizers. One batched product computes a layer of all networks, one
+backward pass their gradients.
 Networks never mix: a run depends on its seed and its rate, not on which
 others run beside it.
 """
@@ -31,6 +32,7 @@ from shortcuts.ensembles import Ensemble, Linear, Pass, _with_bar
 NewOptimizer = Callable[[Any], Any]  # of groups of parameters
 ADAM: NewOptimizer = partial(torch.optim.Adam, fused=True)
 NETWORKS_AT_ONCE = 64
+STEPS_AT_ONCE = 16  # whose samples are drawn together
 
 
 @dataclass(frozen=True)
@@ -57,18 +59,21 @@ class Networks:
     @property
     def linears(self) -> list[Linear]:
         """The Linears of all networks, first to last, as views of the rows."""
-        linears: list[Linear] = []
-        rest = self.rows
         # Layers of one size are cut apart at once, for speed.
-        for size, layers in groupby(pairwise(self.shape.layer_sizes)):
-            (n_in, n_out), count = size, len(list(layers))
-            length = count * (n_in + 1) * n_out
-            part, rest = rest.tensor_split([length], dim=1)
-            part = part.view(len(part), count, -1)
-            weights, biases = part.tensor_split([n_in * n_out], dim=2)
+        groups = [
+            (size, len(list(layers)))
+            for size, layers in groupby(pairwise(self.shape.layer_sizes))
+        ]
+        lengths = [n * (n_in + 1) * n_out for (n_in, n_out), n in groups]
+        parts = torch.split(self.rows, lengths, dim=1)
+        linears: list[Linear] = []
+        for ((n_in, n_out), n), part in zip(groups, parts, strict=True):
+            part = part.view(len(part), n, -1)
+            sizes = [n_in * n_out, n_out]
+            weights, biases = torch.split(part, sizes, dim=2)
             linears += map(
                 Linear,
-                weights.reshape(-1, count, n_out, n_in).unbind(1),
+                weights.reshape(-1, n, n_out, n_in).unbind(1),
                 biases[:, :, None].unbind(1),
             )
         return linears
@@ -189,6 +194,7 @@ def gradient_agreement(
     *,
     correlation: float,
     seed: int = 0,
+    layers: Sequence[int] | None = None,
 ) -> Float[Tensor, "networks layers"]:
     """Return how alike the gradients of neighbouring inputs are.
 
@@ -197,7 +203,9 @@ def gradient_agreement(
     direction of what a layer hands on, its gradients with respect to both
     inputs are compared: their scalar products over their lengths, all samples
     together. See :func:`shortcuts.mean_field.gradient_correlation` for what
-    it is in wide networks.
+    it is in wide networks. ``layers`` says which layers to look at, as
+    ``[-1]`` does; all of them, if not given. The time it takes grows with
+    their number.
 
     Raises:
         TypeError: if the correlation is no number.
@@ -224,11 +232,14 @@ def gradient_agreement(
         both = torch.stack([x, other]).flatten(0, 1).detach()
         both = both.expand(len(networks.rows), -1, -1).clone()
         done, found = networks.forward(both.requires_grad_()), []
-        for h in [*done.stream[1:], done.outputs]:
-            way = torch.randn(h.shape[::2], generator=generator, dtype=h.dtype)
-            (slopes,) = torch.autograd.grad(
-                (h * way[:, None]).sum(), both, retain_graph=True
-            )
+        handed_on = [*done.stream[1:], done.outputs]
+        ways = [  # of all layers, so that each has its own whoever asks
+            torch.randn(h.shape[::2], generator=generator, dtype=h.dtype)
+            for h in handed_on
+        ]
+        for layer in range(len(ways)) if layers is None else layers:
+            along = (handed_on[layer] * ways[layer][:, None]).sum()
+            (slopes,) = torch.autograd.grad(along, both, retain_graph=True)
             one, two = (half.flatten(1) for half in slopes.chunk(2, dim=1))
             lengths = one.norm(dim=1) * two.norm(dim=1)
             found.append((one * two).sum(dim=1) / lengths)
@@ -353,7 +364,7 @@ def train(
 
 
 class _Runner:
-    """Some networks in training: each is a parameter of one optimizer."""
+    """Some networks in training: neighbours of one rate are one parameter."""
 
     def __init__(
         self,
@@ -364,23 +375,27 @@ class _Runner:
     ) -> None:
         self.shape = networks.shape
         self.losses: list[Float[Tensor, " networks"]] = []
-        self.rows = [row.clone().requires_grad_() for row in networks.rows]
-        self.scales = [
-            row.clone().requires_grad_(learn_scales) for row in networks.scales
+        groups = [list(same) for _, same in groupby(rates.tolist())]
+        lengths = [len(same) for same in groups]
+        self.rows = [
+            rows.clone().requires_grad_()
+            for rows in torch.split(networks.rows, lengths)
         ]
-        groups: dict[float, list[Tensor]] = {}
-        for row, scales, rate in zip(
-            self.rows, self.scales, rates.tolist(), strict=True
-        ):
-            learned = [row, scales] if learn_scales else [row]
-            groups.setdefault(rate, []).extend(learned)
+        self.scales = [
+            scales.clone().requires_grad_(learn_scales)
+            for scales in torch.split(networks.scales, lengths)
+        ]
+        learned = (self.rows, self.scales) if learn_scales else (self.rows,)
         self.optimizer = optimizer(
-            [{"params": rows, "lr": rate} for rate, rows in groups.items()]
+            [
+                {"params": params, "lr": rate}
+                for (rate, *_), *params in zip(groups, *learned, strict=True)
+            ]
         )
 
     def networks(self) -> Networks:
         """Return them as they are now."""
-        rows, scales = map(torch.stack, (self.rows, self.scales))
+        rows, scales = map(torch.cat, (self.rows, self.scales))
         return Networks(self.shape, rows, scales)
 
     def step(self, x: Tensor, y: Tensor) -> None:
@@ -398,16 +413,15 @@ def _samples(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the samples of each step, the same for all or some for each."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    while True:
-        if batch is None:
-            yield x, y
-        else:
-            at = torch.stack(
-                [
-                    torch.randint(len(x), (batch,), generator=generator)
-                    for generator in generators
-                ]
-            )
+    while batch is None:
+        yield x, y
+    while True:  # as if drawn step by step, but some steps at once, for speed
+        size = (STEPS_AT_ONCE, batch)
+        drawn_by = [
+            torch.randint(len(x), size, generator=generator)
+            for generator in generators
+        ]
+        for at in torch.stack(drawn_by, dim=1):
             yield x[at], y[at]
 
 

@@ -201,6 +201,9 @@ def test_gradients_of_neighbours() -> None:
         torch.testing.assert_close(
             found.mean(0).double(), law, rtol=0, atol=0.06
         )
+    whole = near(wide, torch.ones(1, 200))
+    some = near(wide, torch.ones(1, 200), layers=[-1, 0])
+    assert torch.equal(some, whole[:, [-1, 0]])
     again = near(wide, torch.ones(1, 200), seed=1)
     assert not torch.equal(again, near(wide, torch.ones(1, 200)))
 
