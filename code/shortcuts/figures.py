@@ -26,7 +26,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch, PathPatch
-from matplotlib.path import Path
+from matplotlib.path import Path as Outline
 from matplotlib.ticker import (
     LogFormatterSciNotation,
     LogLocator,
@@ -964,6 +964,7 @@ def draw_log(
     label: str,
     x_label: str = "step",
     columns: int | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> BookFigure:
     """Draw the numbers of a lens as colours, names over steps.
 
@@ -980,6 +981,8 @@ def draw_log(
         label: what the colours stand for, with its unit.
         x_label: what the steps are.
         columns: after so many logs, if given, a new row begins.
+        limits: the numbers at both ends of the colours; what lies beyond has
+            the colour of the limit. If not given, the least and the largest.
 
     Raises:
         ValueError: if there is no log, one does not have the lens, or a number
@@ -1005,7 +1008,10 @@ def draw_log(
         raise ValueError(f"expected no negative {lens!r}, got {lowest}")
     blank = {kind: flags.sum() for kind, flags in _blank(cells).items()}
     sizes = cells[~np.any(list(_blank(cells).values()), axis=0)]
-    norm = LogNorm(sizes.min(), sizes.max()) if len(sizes) else LogNorm()
+    if limits or not len(sizes):
+        norm = LogNorm(*limits or ())
+    else:
+        norm = LogNorm(sizes.min(), sizes.max())
     same = all(others == names[0] for others in names)
     across = columns or len(titled)
     down = math.ceil(len(titled) / across)
@@ -1073,12 +1079,12 @@ def _draw_grid(
     axes.grid(visible=False)
 
 
-def _outline(flags: Any, edges: Sequence[float]) -> Path:
+def _outline(flags: Any, edges: Sequence[float]) -> Outline:
     """Return boxes around flags: runs in a row, rows with equal ones as one.
 
     A row is a height of one, and the first is around zero.
     """
-    boxes: list[Path] = []
+    boxes: list[Outline] = []
     begun: dict[tuple[int, int], int] = {}  # first and end of a run: its row
     for height, flagged in enumerate([*flags, flags[0] & False]):
         turns = np.flatnonzero(np.diff(np.pad(flagged, 1).astype(int)))
@@ -1089,10 +1095,10 @@ def _outline(flags: Any, edges: Sequence[float]) -> Path:
                 edges[left], low, edges[right], height - 0.5
             )
             boxes.append(
-                Path.unit_rectangle().transformed(BboxTransformTo(corners))
+                Outline.unit_rectangle().transformed(BboxTransformTo(corners))
             )
         begun = runs | begun
-    return Path.make_compound_path(*boxes)
+    return Outline.make_compound_path(*boxes)
 
 
 def _name_some(axes: Axes, names: Sequence[str], longest: int) -> None:

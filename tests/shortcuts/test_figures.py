@@ -653,6 +653,11 @@ def test_panels_of_logs_share_their_colours() -> None:
         "blocks.*",
     ]
     assert panels[2].get_xlim() == (6.5, 7.5)
+    *panels, bar = draw_log(logs, "dW", label="", limits=(0.1, 10.0)).axes
+    assert {(n.vmin, n.vmax) for n in (mesh(a).norm for a in panels)} == {
+        (0.1, 10.0)
+    }
+    assert bar.get_ylim() == pytest.approx((0.1, 10.0))
     del logs["three"]
     logs["other"] = log_of([0], c=[1.0])
     *panels, _ = draw_log(logs, "dW", label="").axes

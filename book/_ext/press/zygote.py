@@ -19,7 +19,7 @@ from typing import Any
 import jaxtyping  # noqa: F401
 import matplotlib.style  # noqa: F401
 import numpy  # noqa: F401  (cells have torch warn where it is missing)
-import torch  # noqa: F401
+import torch._dynamo  # noqa: F401  (an optimizer's first step imports it)
 from ipykernel.ipkernel import IPythonKernel  # noqa: F401
 from ipykernel.kernelapp import IPKernelApp
 from matplotlib.figure import Figure
