@@ -181,8 +181,9 @@ def draw_curves(
     """Draw panels side by side, their curves over the same ``x``.
 
     After ``columns`` panels, if given, a new row begins. A legend names the
-    curves of a panel, unless the panel before has named the same. In a single
-    panel whose curves end apart their names stand at the ends instead. On a
+    curves of a panel, unless the panel before has named the same. In a row of
+    panels with the same names, or a single one, they stand where the curves
+    of the last panel end instead, if they end apart. On a
     logarithmic axis zeros cannot be drawn: the legend counts the networks that
     have one.
 
@@ -208,17 +209,23 @@ def draw_curves(
         grid = figure.subplots(rows, columns, squeeze=False, sharey=share_y)
         for axes in grid.flat[len(panels) :]:
             axes.remove()
-        shown: list[str] = []
-        for axes, panel in zip(grid.flat, panels, strict=False):
+        used = grid.flat[: len(panels)]
+        for axes, panel in zip(used, panels, strict=True):
             _draw_panel(axes, x, panel)
             axes.set_xlabel(x_label)
             if log_x:
                 axes.set_xscale("log")
-            labels = axes.get_legend_handles_labels()[1]
+        names = [axes.get_legend_handles_labels()[1] for axes in used]
+        at_ends = rows == 1 and all(
+            len(panel.curves) == len(labels) > 1 and labels == names[-1]
+            for panel, labels in zip(panels, names, strict=True)
+        )
+        if at_ends and _name_at_ends(used[-1]):
+            return figure
+        shown: list[str] = []
+        for axes, labels in zip(used, names, strict=True):
             has_zeros = any("with a zero" in label for label in labels)
-            wanted = (len(labels) > 1 and labels != shown) or has_zeros
-            alone = len(panels) == 1 and len(panel.curves) == len(labels) > 1
-            if wanted and not (alone and _name_at_ends(axes)):
+            if (len(labels) > 1 and labels != shown) or has_zeros:
                 axes.legend()
             shown = labels
     return figure

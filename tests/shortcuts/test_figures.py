@@ -376,6 +376,15 @@ def test_names_stand_where_curves_end_apart() -> None:
     places = dict(zip(near, (name.xy[1] for name in names), strict=True))
     assert 0.07 < places["as low"] - places["low"] < 0.08
     assert places["high"] == pytest.approx(1 - 1 / 22)
+    row = draw_curves(
+        torch.arange(2), Panel("y", near), Panel("z", far), x_label="x"
+    )
+    assert [axes.get_legend() is None for axes in row.axes] == [False, False]
+    row = draw_curves(
+        torch.arange(2), Panel("y", far), Panel("z", far), x_label="x"
+    )
+    assert [axes.get_legend() for axes in row.axes] == [None, None]
+    assert [len(axes.texts) for axes in row.axes] == [0, 2]
     many = {str(i): torch.tensor([i, 1.0]) for i in range(5)}
     (axes,) = draw_curves(torch.arange(2), Panel("y", many), x_label="x").axes
     assert axes.get_legend() is not None
