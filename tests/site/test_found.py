@@ -112,8 +112,8 @@ def test_cards_show_a_title_and_a_figure(book: Build, name: str) -> None:
     assert title.height > 90  # more than the name of the book
     assert not between.getbbox()
     drawn, alt = first_figure(book, name)
-    # Not the page before: there two heat maps meet, both all ink.
-    others, _ = first_figure(book, DRAWN[DRAWN.index(name) - 2])
+    # Not the two before: there heat maps meet, which are all ink.
+    others, _ = first_figure(book, DRAWN[DRAWN.index(name) - 3])
     assert difference(ink(drawn), figure) < 0.4
     assert difference(ink(others), figure) > 0.8
     scale = figure.width / ink(drawn).width
