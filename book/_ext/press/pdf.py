@@ -37,6 +37,7 @@ FILL_IN = """numbers => {
     span.textContent = `${numbers[span.dataset.to] ?? 0}`;
 }"""
 NODE = re.compile(rb"\bnode\d{8}\b")
+LINK = b"/Subtype /Link"
 ElementTree.register_namespace("m", "http://www.w3.org/1998/Math/MathML")
 
 
@@ -176,26 +177,30 @@ def name_the_heading(section: Element) -> None:
 def print_until_right(book: Path) -> bytes:
     """Return the book as a PDF, in which the page numbers are those it has.
 
-    A longer number may begin a line, and a line a page: then once more. The
+    A longer number may begin a line, and a line a page: then once more. Also
+    once more if links were lost, as Chromium does every now and then. The
     page is opened anew each time, for Chromium may print one differently the
     second time.
     """
     options: Any = {"prefer_css_page_size": True, "print_background": True}
     numbers: dict[str, int] = {}
+    links = 0
     with sync_playwright() as playwright, launch(playwright) as browser:
         page = browser.new_page(color_scheme="light")
-        for _ in range(4):
+        for _ in range(5):
             page.goto(book.as_uri())
             page.evaluate(LOAD_FONTS)
             page.evaluate(FILL_IN, numbers)
             pdf = page.pdf(tagged=True, **options)
-            before, numbers = numbers, page_numbers(pdf)
-            if numbers == before:
+            before = numbers, links
+            numbers, links = page_numbers(pdf), pdf.count(LINK)
+            if (numbers, links) == before:
                 break
         else:
-            moved = dict(numbers.items() - before.items())
+            moved = dict(numbers.items() - before[0].items())
             raise ExtensionError(
-                f"expected the same pages with their numbers, got {moved}"
+                "expected the same pages with their numbers and "
+                f"{before[1]} links, got {moved} and {links} links"
             )
     # Chromium counts the parts of a page from anywhere: count them from zero.
     parts = sorted({*NODE.findall(pdf)})
