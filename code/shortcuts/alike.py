@@ -61,14 +61,15 @@ def train_alike(
     Raises:
         TypeError: if a number is not whole, or none.
         ValueError: if there is no model, a model has buffers, the models
-            differ in more than the values of their parameters, or a number is
-            too small.
+            differ in more than the values of their parameters, a number is
+            too small, or there are fewer batches than steps. The models are
+            as they were.
 
     Example:
         >>> import torch
         >>> from itertools import repeat
         >>> from shortcuts.alike import train_alike
-        >>> models = [torch.nn.Linear(1, 1) for seed in range(5)]
+        >>> models = [torch.nn.Linear(1, 1) for _ in range(5)]
         >>> def loss(model, x, y):
         ...     return (model(x) - y).square().mean()[None]
         >>> task = torch.zeros(3, 1), torch.ones(3, 1)
@@ -105,7 +106,10 @@ def train_alike(
         if step % every == 0:
             with torch.no_grad():
                 found.append(measured(*fresh))
-        losses = measured(*next(batches))[:, 0]
+        batch = next(batches, None)
+        if batch is None:
+            raise ValueError(f"expected {steps} batches, got {step}")
+        losses = measured(*batch)[:, 0]
         optimizer.zero_grad()
         losses.sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -125,3 +125,17 @@ def test_numbers_that_are_too_small(options: Any, words: str) -> None:
     given = {"steps": 1, "rate": RATE, "fresh": piece(1)} | options
     with pytest.raises(ValueError, match=words):
         train_alike([draw(0)], measure, repeat(piece(0)), **given)
+
+
+def test_a_training_that_cannot_end_changes_nothing() -> None:
+    model, before = draw(0), draw(0)
+    with pytest.raises(ValueError, match="expected 3 batches, got 2"):
+        train_alike(
+            [model],
+            measure,
+            map(piece, range(2)),
+            steps=3,
+            rate=RATE,
+            fresh=piece(1),
+        )
+    assert all(map(torch.equal, model.parameters(), before.parameters()))
