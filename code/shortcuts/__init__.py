@@ -6,8 +6,9 @@ imports one that stands after it:
 
 - :mod:`shortcuts._checks` refuses bad input in the same words everywhere,
 - :mod:`shortcuts.activations`, :mod:`shortcuts.networks`,
-  :mod:`shortcuts.blocks` and :mod:`shortcuts.transformers` build networks, and
-  :mod:`shortcuts.tasks` is what some are trained on,
+  :mod:`shortcuts.blocks`, :mod:`shortcuts.transformers` and
+  :mod:`shortcuts.streams` build networks, and :mod:`shortcuts.tasks` is what
+  some are trained on,
 - :mod:`shortcuts.weights` says what is measured, :mod:`shortcuts.gradients`
   and :mod:`shortcuts.jacobians` measure one network at one time,
 - :mod:`shortcuts.watching` and :mod:`shortcuts.auditing` measure one of the

@@ -7,6 +7,7 @@ block is attention and an MLP, each a branch with a shortcut.
 """
 
 import math
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
@@ -17,6 +18,7 @@ from shortcuts._checks import check_switch, checked_number, checked_whole
 from shortcuts.activations import GELU
 
 Tokens = Float[Tensor, "batch tokens width"]
+Branch = Callable[[Tokens], Tokens]
 Norm = Literal["none", "pre", "post", "peri", "deep"]
 NORMS = get_args(Norm)
 BRANCH_ENDS = ["attention.out.weight", "mlp.2.weight"]
@@ -134,11 +136,25 @@ class TransformerBlock(nn.Module):
 
     def forward(self, h: Tokens) -> Tokens:
         """Pass the stream through both branches."""
-        out = self.attention_after(self.attention(self.attention_norm(h)))
-        h = self.attention_stream(self.joined(h, out))
-        out = self.mlp_after(self.mlp(self.mlp_norm(h)))
-        done: Tensor = self.mlp_stream(self.joined(h, out))
+        attention, mlp = self.branches()
+        h = self.attention_stream(self.joined(h, attention(h)))
+        done: Tensor = self.mlp_stream(self.joined(h, mlp(h)))
         return done
+
+    def branches(self) -> list[Branch]:
+        """Return what attention and MLP make of a stream, norms included."""
+        return [
+            lambda h: self.attention_after(
+                self.attention(self.attention_norm(h))
+            ),
+            lambda h: self.mlp_after(self.mlp(self.mlp_norm(h))),
+        ]
+
+    @property
+    def adds(self) -> bool:
+        """Whether the stream is the sum of what has been found, no more."""
+        whole = self.use_shortcut and self.skip_scale == 1
+        return whole and isinstance(self.mlp_stream, nn.Identity)
 
     def joined(self, h: Tokens, out: Tokens) -> Tokens:
         """Add what a branch has found to the stream, if there is one."""
@@ -255,16 +271,40 @@ class GPT(nn.Module):
             >>> len(model.stream(torch.zeros(1, 5, dtype=torch.long)))
             4
         """
+        h = [self.embed(text)]
+        for block in self.blocks:
+            h.append(block(h[-1]))
+        return h
+
+    def embed(self, text: Int[Tensor, "batch tokens"]) -> Tokens:
+        """Return what enters the first block.
+
+        Raises:
+            ValueError: if the text is longer than the context.
+        """
         tokens, most = text.shape[1], self.position.num_embeddings
         if tokens > most:
             raise ValueError(
                 f"expected a text of at most {most} characters, got {tokens}"
             )
         places = torch.arange(tokens, device=text.device)
-        h = [self.token(text) + self.position(places)]
-        for block in self.blocks:
-            h.append(block(h[-1]))
+        h: Tensor = self.token(text) + self.position(places)
         return h
+
+    def branches(self) -> list[Branch]:
+        """Return what the branches of all blocks make of a stream.
+
+        Example:
+            >>> from shortcuts.transformers import GPT
+            >>> model = GPT(128, context=16, width=8, heads=2, depth=3)
+            >>> len(model.branches())
+            6
+        """
+        found: list[Branch] = []
+        for block in self.blocks:
+            assert isinstance(block, TransformerBlock)
+            found += block.branches()
+        return found
 
     def read(self, h: Tokens) -> Float[Tensor, "batch tokens vocabulary"]:
         """Return the logits that the last matrix reads from a stream.
