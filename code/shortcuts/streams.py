@@ -212,9 +212,10 @@ class AttentionResiduals(Rule):
         scores: list[Tensor] = []
 
         def weigh(outputs: Sequence[Tokens]) -> Tensor:
+            for new in outputs[len(scores) :]:
+                key = rms_norm(new, self.query.shape[1:])
+                scores.append(key @ self.query.mT)  # one for each row
             row = len(outputs) - 1
-            newest = rms_norm(outputs[row], self.query.shape[1:])
-            scores.append(newest @ self.query.mT)  # for this row and later
             return torch.stack([s[..., row] for s in scores]).softmax(0)
 
         return weigh
