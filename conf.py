@@ -18,7 +18,7 @@ sys.dont_write_bytecode = True
 project = "Shortcut Connections, Measured"
 author = "The authors of Shortcut Connections, Measured"
 copyright = "2026, the authors; text CC BY 4.0, code MIT"  # noqa: A001
-version = release = "0.1.0"
+version = release = "1.0.0"
 language = "en"
 source_suffix = {".md": "myst-nb"}
 exclude_patterns = ["_*"]
