@@ -38,7 +38,7 @@ def train_alike(
     batches: Iterator[Batch],
     *,
     steps: int,
-    rate: float,
+    rate: float | Float[Tensor, " models"],
     fresh: Batch,
     every: int = 1,
 ) -> Float[Tensor, "models times numbers"]:
@@ -54,7 +54,7 @@ def train_alike(
             vector that it returns is the loss.
         batches: what is trained on, one a step.
         steps: how many.
-        rate: of learning.
+        rate: of learning, or one for each model.
         fresh: the batch that is measured, before step 0, ``every``, ...
         every: how many steps lie between two measurements.
 
@@ -62,8 +62,8 @@ def train_alike(
         TypeError: if a number is not whole, or none.
         ValueError: if there is no model, a model has buffers, the models
             differ in more than the values of their parameters, a number is
-            too small, or there are fewer batches than steps. The models are
-            as they were.
+            too small, the rates are not as many as the models, or there are
+            fewer batches than steps. The models are as they were.
 
     Example:
         >>> import torch
@@ -80,8 +80,8 @@ def train_alike(
     """
     steps = checked_whole("steps", steps, low=1)
     every = checked_whole("every", every, low=1)
-    rate = checked_number("rate", rate, low=0)
     _check_alike(models)
+    rates = _checked_rates(rate, len(models))
     whole = [_Measured(model, measure) for model in models]
     stacked, _ = stack_module_state(whole)
 
@@ -100,7 +100,8 @@ def train_alike(
                 f"parameters only, got {alone.tolist()} one by one, and side "
                 f"by side {measured(*fresh).tolist()}"
             )
-    optimizer = torch.optim.Adam(stacked.values(), lr=rate, fused=True)
+    # With a rate of 1, since each model has its own.
+    optimizer = torch.optim.Adam(stacked.values(), lr=1.0, fused=True)
     found = []
     for step in range(steps):
         if step % every == 0:
@@ -112,12 +113,28 @@ def train_alike(
         losses = measured(*batch)[:, 0]
         optimizer.zero_grad()
         losses.sum().backward()  # type: ignore[no-untyped-call]
+        before = [values.detach().clone() for values in stacked.values()]
         optimizer.step()
+        with torch.no_grad():
+            for old, values in zip(before, stacked.values(), strict=True):
+                own = rates.to(old).reshape(-1, *[1] * (old.dim() - 1))
+                values.copy_(old + own * (values - old))
     with torch.no_grad():
         for name, values in stacked.items():
             for model, value in zip(whole, values, strict=True):
                 model.get_parameter(name).copy_(value)
     return torch.stack(found, dim=1)
+
+
+def _checked_rates(rate: Any, models: int) -> Tensor:
+    if not isinstance(rate, Tensor):
+        same = checked_number("rate", rate, low=0)
+        return torch.full((models,), same, dtype=torch.float64)
+    if rate.shape != (models,) or not (rate >= 0).all():
+        raise ValueError(
+            f"expected a rate, or {models} that are not negative, got {rate}"
+        )
+    return rate
 
 
 def _check_alike(models: Sequence[nn.Module]) -> None:

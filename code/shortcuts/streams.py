@@ -264,8 +264,22 @@ class MixedGPT(nn.Module):
         self, text: Int[Tensor, "batch tokens"]
     ) -> Float[Tensor, "batch tokens vocabulary"]:
         """Return the logits of what follows each character."""
-        h, _ = self._run(text)
-        return self.gpt.read(h)
+        return self.gpt.read(self.stream(text)[-1])
+
+    def stream(self, text: Int[Tensor, "batch tokens"]) -> list[Tokens]:
+        """Return what each branch reads, and at last the network's end.
+
+        Example:
+            >>> import torch
+            >>> from shortcuts.streams import MixedGPT, Rule
+            >>> from shortcuts.transformers import GPT
+            >>> gpt = GPT(128, context=16, width=8, heads=2, depth=1)
+            >>> mixed = MixedGPT(gpt, Rule(branches=2))
+            >>> len(mixed.stream(torch.zeros(1, 5, dtype=torch.long)))
+            3
+        """
+        reads, _ = self._run(text)
+        return reads
 
     def matrix(
         self, text: Int[Tensor, "batch tokens"]
@@ -287,17 +301,13 @@ class MixedGPT(nn.Module):
             [pad(mean, (0, len(rows) - len(mean))) for mean in means]
         )
 
-    def _run(self, text: Tensor) -> tuple[Tokens, list[Tensor]]:
-        """Return what the network's end reads, and all weights."""
+    def _run(self, text: Tensor) -> tuple[list[Tokens], list[Tensor]]:
+        """Return what is read, and with which weights."""
         weigh = self.rule.begin()
-        outputs = [self.gpt.embed(text)]
-        rows = [weigh(outputs)]
-        for branch in self.gpt.branches():
-            outputs.append(branch(mixed(rows[-1], outputs)))
+        outputs, reads, rows = [self.gpt.embed(text)], [], []
+        for branch in [*self.gpt.branches(), None]:
             rows.append(weigh(outputs))
-        return mixed(rows[-1], outputs), rows
-
-
-def mixed(weights: Tensor, outputs: Sequence[Tokens]) -> Tokens:
-    """Return the sum of all outputs, each with its weight."""
-    return (weights[..., None] * torch.stack([*outputs])).sum(0)
+            reads.append((rows[-1][..., None] * torch.stack(outputs)).sum(0))
+            if branch:
+                outputs.append(branch(reads[-1]))
+        return reads, rows

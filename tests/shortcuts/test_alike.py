@@ -30,13 +30,18 @@ def piece(seed: int) -> tuple[Tensor, Tensor]:
     return x, x[:, :2].sin()
 
 
-def test_as_one_by_one() -> None:
+EACH = torch.tensor([0.01, 0.0, 0.1], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("rate", [RATE, EACH])
+def test_as_one_by_one(rate: Any) -> None:
     """Same parameters and measurements; what is the reader's stays."""
     models = [draw(seed) for seed in range(3)]
     models[1][0].weight.grad = torch.ones(4, 3, dtype=torch.float64)
     expected = []
-    for model in copy.deepcopy(models):
-        optimizer = torch.optim.Adam(model.parameters(), lr=RATE)
+    rates = EACH if rate is EACH else [rate] * 3
+    for model, own in zip(copy.deepcopy(models), rates, strict=True):
+        optimizer = torch.optim.Adam(model.parameters(), lr=float(own))
         told = []
         for step in range(STEPS):
             if step % 3 == 0:
@@ -51,7 +56,7 @@ def test_as_one_by_one() -> None:
         measure,
         map(piece, range(STEPS)),
         steps=STEPS,
-        rate=RATE,
+        rate=rate,
         fresh=piece(99),
         every=3,
     )
@@ -119,6 +124,8 @@ def test_models_that_cannot_be_stacked(models: Any, words: str) -> None:
         ({"steps": 0}, "steps to be at least 1, got 0"),
         ({"every": 0}, "every to be at least 1, got 0"),
         ({"rate": -1.0}, "rate to be at least 0, got -1.0"),
+        ({"rate": torch.ones(2)}, "a rate, or 1 that are not negative, got"),
+        ({"rate": -torch.ones(1)}, "a rate, or 1 that are not negative, got"),
     ],
 )
 def test_numbers_that_are_too_small(options: Any, words: str) -> None:
