@@ -81,7 +81,7 @@ def train_alike(
     steps = checked_whole("steps", steps, low=1)
     every = checked_whole("every", every, low=1)
     _check_alike(models)
-    rates = _checked_rates(rate, len(models))
+    rates = _rate_of_each(rate, len(models))
     whole = [_Measured(model, measure) for model in models]
     stacked, _ = stack_module_state(whole)
 
@@ -126,7 +126,7 @@ def train_alike(
     return torch.stack(found, dim=1)
 
 
-def _checked_rates(rate: Any, models: int) -> Tensor:
+def _rate_of_each(rate: Any, models: int) -> Tensor:
     if not isinstance(rate, Tensor):
         same = checked_number("rate", rate, low=0)
         return torch.full((models,), same, dtype=torch.float64)
