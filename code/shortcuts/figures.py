@@ -188,8 +188,9 @@ def draw_curves(
     have one.
 
     Raises:
-        ValueError: if there is no panel, a curve holds a number that is
-            infinite or nan, or it has not one number for each ``x``.
+        ValueError: if there is no panel, one has more curves than colours, a
+            curve holds a number that is infinite or nan, or it has not one
+            number for each ``x``.
 
     Example:
         >>> import torch
@@ -290,6 +291,11 @@ def _draw_panel(axes: Axes, x: Tensor, panel: Panel) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     if panel.guide is not None:
         axes.axhline(panel.guide, color=COLOURS["grey"], lw=1)
+    if len(panel.curves) > len(panel.colours):
+        raise ValueError(
+            f"expected at most {len(panel.colours)} curves, as many as "
+            f"colours, got {len(panel.curves)}"
+        )
     for colour, (name, curve) in zip(
         panel.colours, panel.curves.items(), strict=False
     ):
