@@ -504,7 +504,7 @@ def test_wrong_curves() -> None:
     with pytest.raises(ValueError, match="finite curve 'a', got 1 of 3"):
         draw_curves(x, Panel("y", {"a": curve}), x_label="x")
     many = Panel("y", {name: torch.ones(3) for name in "abcdef"})
-    with pytest.raises(ValueError, match="at most 5 curves, .* got 6"):
+    with pytest.raises(ValueError, match=r"at most 5 curves, .* got 6"):
         draw_curves(torch.arange(3), many, x_label="x")
     with pytest.raises(ValueError, match="at least one panel, got none"):
         draw_curves(x, x_label="x")
