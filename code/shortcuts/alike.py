@@ -130,9 +130,11 @@ def _rate_of_each(rate: Any, models: int) -> Tensor:
     if not isinstance(rate, Tensor):
         same = checked_number("rate", rate, low=0)
         return torch.full((models,), same, dtype=torch.float64)
-    if rate.shape != (models,) or not (rate >= 0).all():
+    usable = rate.isfinite() & (rate >= 0)
+    if rate.shape != (models,) or not usable.all():
         raise ValueError(
-            f"expected a rate, or {models} that are not negative, got {rate}"
+            f"expected a rate, or {models} finite ones, not negative, got "
+            f"{rate}"
         )
     return rate
 

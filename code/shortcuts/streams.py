@@ -143,7 +143,7 @@ class HyperConnections(Rule):
         >>> HyperConnections(branches=2).matrix().tolist()
         [[1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 1.0, 1.0]]
 
-    Source: Zhu et al. (2024), arXiv:2409.19606; constrained, Xie et al.
+    Source: Zhu et al. (2025), arXiv:2409.19606; constrained, Xie et al.
     (2025), arXiv:2512.24880, without the bounds on reading and writing.
     """
 

@@ -124,8 +124,9 @@ def test_models_that_cannot_be_stacked(models: Any, words: str) -> None:
         ({"steps": 0}, "steps to be at least 1, got 0"),
         ({"every": 0}, "every to be at least 1, got 0"),
         ({"rate": -1.0}, "rate to be at least 0, got -1.0"),
-        ({"rate": torch.ones(2)}, "a rate, or 1 that are not negative, got"),
-        ({"rate": -torch.ones(1)}, "a rate, or 1 that are not negative, got"),
+        ({"rate": torch.ones(2)}, "a rate, or 1 finite ones, not negative"),
+        ({"rate": -torch.ones(1)}, "a rate, or 1 finite ones, not negative"),
+        ({"rate": torch.tensor([torch.inf])}, "or 1 finite ones, .* got"),
     ],
 )
 def test_numbers_that_are_too_small(options: Any, words: str) -> None:

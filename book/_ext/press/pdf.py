@@ -2,7 +2,7 @@
 
 The pages are those for e-readers, their figures as drawings, one after the
 other. On which page a heading stands is known only when all is printed, so
-Chromium prints twice: the second time with the numbers of the first.
+Chromium prints again, with the numbers of the time before.
 """
 
 import html
@@ -183,9 +183,9 @@ def print_until_right(book: Path) -> bytes:
 
     A longer number may begin a line, and a line a page: then once more. Also
     once more if links were lost, as Chromium does every now and then: all
-    that the page has must be there, and twice as many as ever. The page is
-    opened anew each time, for Chromium may print one differently the second
-    time.
+    that the page has must be there, and the most that were ever there must
+    have come twice. The page is opened anew each time, for Chromium may print
+    one differently the second time.
     """
     options: Any = {"prefer_css_page_size": True, "print_background": True}
     numbers: dict[str, int] = {}
