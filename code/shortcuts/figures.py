@@ -119,8 +119,8 @@ class BookFigure(Figure):
         with _book_style():
             # The layout is found once: were it sought again at each saving,
             # two savings would differ.
-            if self.get_layout_engine() is not None:
-                self.draw_without_rendering()
+            if (layout := self.get_layout_engine()) is not None:
+                layout.execute(self)
                 self.set_layout_engine("none")
             super().savefig(fname, **options)
 

@@ -15,8 +15,8 @@ What stands on the pages:
 - `argument`, `exercises`, `folds`, `margins`, `whole_listing` and `laboratory`
   are for chapters,
 - `claims`, `facts`, `times` fill `book/built.md`, with `tables`,
-- `formulas`, `neighbours`, `references`, `icons` and `room` are for every
-  page,
+- `formulas`, `neighbours`, `numbered`, `references`, `icons` and `room` are
+  for every page,
 - `cards` is for whoever is sent a link to one.
 
 What is taken along:

@@ -28,6 +28,7 @@ from press import (
     laboratory,
     margins,
     neighbours,
+    numbered,
     references,
     room,
     rules,
@@ -79,6 +80,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-updated", rules.check_pages)
 
     # Writing
+    app.add_domain(numbered.Numbered, override=True)
     app.add_config_value("editions", "", "html", (str,))
     app.connect("doctree-resolved", exercises.fill)
     app.connect("doctree-resolved", claims.fold_checks)
