@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+import jupytext
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT, AxeResults
 from bs4 import BeautifulSoup, Tag
@@ -23,13 +24,6 @@ from playwright.sync_api import ConsoleMessage, Page, Response
 from build import arguments
 
 ROOT = Path(__file__).parent.parent
-# A cell: its options, which stand first in either of MyST's two ways, and its
-# code.
-CELL = re.compile(
-    r"^```\{code-cell\}\n(?:---\n(?P<yaml>.*?)---\n)?(?P<short>(?::[^\n]*\n)*)"
-    r"(?P<code>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
-)
 
 
 @contextmanager
@@ -47,18 +41,25 @@ def source(name: str) -> str:
     return (ROOT / "book" / f"{name}.md").read_text(encoding="utf-8")
 
 
-def cells(name: str) -> list[re.Match[str]]:
-    """Return the cells of a page."""
-    return list(CELL.finditer(source(name)))
+def parts(name: str, kind: str) -> list[Any]:
+    """Return the cells of a page, of code, or of prose ("markdown")."""
+    notebook = jupytext.reads(source(name), "md:myst")
+    return [cell for cell in notebook.cells if cell.cell_type == kind]
+
+
+def cells(name: str) -> list[Any]:
+    """Return the cells of a page that run."""
+    return parts(name, "code")
+
+
+def tags(cell: Any) -> list[str]:
+    """Return the tags of a cell."""
+    return list(cell.metadata.get("tags", []))
 
 
 def shown(name: str) -> list[str]:
     """Return the code of the cells that a page shows, as it is written."""
-    return [
-        cell["code"].removesuffix("\n")
-        for cell in cells(name)
-        if "remove-cell" not in cell["short"]
-    ]
+    return [c.source for c in cells(name) if "remove-cell" not in tags(c)]
 
 
 def entries(toctree: str) -> list[str]:

@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
-from helpers import CHAPTERS, ROOT, Build, build, cells
+from helpers import CHAPTERS, ROOT, Build, build, shown
 from press.chromium import launch
 from shortcuts import (
     DeepNeuralNetwork,
@@ -248,8 +248,8 @@ def measuring() -> None:
 
 def script(chapter: str) -> str:
     """Return the cells of a chapter as one script, with names of its own."""
-    shown = [c["code"] for c in cells(chapter) if "remove" not in c["short"]]
-    return f"exec({''.join(shown)!r}, {{}})\n"
+    code = "\n".join(shown(chapter))
+    return f"exec({code!r}, {{}})\n"
 
 
 def seconds_of_script(code: str) -> tuple[float, float]:

@@ -54,7 +54,7 @@ def each(heading: str) -> pytest.MarkDecorator:
 
 def script(chapter: str) -> str:
     """Return all code of a chapter."""
-    return "\n".join(cell["code"] for cell in cells(chapter))
+    return "\n".join(cell.source for cell in cells(chapter))
 
 
 @each("In the package")

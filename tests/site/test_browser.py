@@ -11,15 +11,14 @@ from playwright.sync_api import Browser, ViewportSize
 from sphinx.search.en import SearchEnglish
 
 from helpers import (
-    CELL,
     CHAPTERS,
     EXECUTED,
     PAGES,
     Build,
     Visit,
     first_of,
+    parts,
     shown,
-    source,
 )
 
 ALL_PAGES = [*PAGES, "genindex", "search"]
@@ -177,7 +176,8 @@ def test_buttons_copy_the_cells(
 
 def prose(name: str) -> str:
     """Return a page without its cells, formulas and names."""
-    return re.sub(r"\$[^$]*\$|`[^`]*`", "", CELL.sub("", source(name)))
+    words = "\n".join(cell.source for cell in parts(name, "markdown"))
+    return re.sub(r"\$[^$]*\$|`[^`]*`", "", words)
 
 
 def word_of(name: str) -> str:

@@ -7,7 +7,7 @@ from importlib.metadata import version
 import pytest
 from bs4 import Tag
 
-from helpers import CHAPTERS, ROOT, Build, cells, each_chapter, text_of
+from helpers import CHAPTERS, ROOT, Build, cells, each_chapter, tags, text_of
 from press.claims import room_used
 from press.facts import NO_DATE
 from press.project import date_of_sources
@@ -29,14 +29,14 @@ def rows(page: Tag, heading: str) -> list[list[str]]:
 def assertions(name: str) -> list[str]:
     """Return what the cells of a page assert, in their order."""
     found = []
-    for cell in cells(name):
-        for node in ast.walk(ast.parse(cell["code"])):
+    for place, cell in enumerate(cells(name)):
+        for node in ast.walk(ast.parse(cell.source)):
             if isinstance(node, ast.Assert):
-                found.append(((cell.start(), node.lineno), node.test))
+                found.append(((place, node.lineno), node.test))
             elif isinstance(node, ast.Expr) and "assert_close(" in (
                 ast.unparse(node)
             ):
-                found.append(((cell.start(), node.lineno), node.value))
+                found.append(((place, node.lineno), node.value))
     return [ast.unparse(node) for _, node in sorted(found, key=lambda f: f[0])]
 
 
@@ -73,18 +73,18 @@ def test_claims_link_to_their_sections(book: Build) -> None:
 def test_checks_are_folded_with_what_was_measured(
     book: Build, name: str
 ) -> None:
-    folded = [cell for cell in cells(name) if "[checks]" in cell["short"]]
+    folded = [cell for cell in cells(name) if "checks" in tags(cell)]
     folds = book.soup(name).select("details.checks")
     table = book.soup("built")
     assert len(folds) == len(folded)
     for fold, cell in zip(folds, folded, strict=True):
         (code,) = fold.select(".cell_input pre")
-        assert code.get_text() == cell["code"]
+        assert code.get_text() == cell.source + "\n"
         claims = [
             [text_of(field) for field in row.select("td")]
             for row in fold.select("tbody tr")
         ]
-        claimed = re.findall(r"\bassert ", cell["code"])
+        claimed = re.findall(r"\bassert ", cell.source)
         (summary,) = fold.select("summary")
         said = f"{len(claims)} claim{'s' * (len(claims) > 1)} checked"
         assert text_of(summary) == said

@@ -90,7 +90,7 @@ def test_an_example_that_fails_fails_its_cell(
     wrong = says.replace("[-0.1588,", "[-0.1589,")
     monkeypatch.setattr(shortcuts.GELU, "__doc__", wrong)
     with pytest.raises(AssertionError):
-        exec(cell["code"], {})
+        exec(cell.source, {})
 
 
 # Words, sources, the index
