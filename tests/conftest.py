@@ -1,4 +1,4 @@
-"""What several tests are given: the built book, a browser, a small book."""
+"""Fixtures of several tests: the built book, a browser, a small book."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ settings.load_profile("book")
 
 @pytest.fixture(scope="session")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """Return what `make html` has built; where that is stale, build it."""
+    """Return the site of `make html`; where that is stale, build it."""
     with shared(tmp_path_factory, "book"):
         if not is_fresh():
             run = subprocess.run(
@@ -84,7 +84,7 @@ def small_book(tmp_path: Path) -> SmallBook:
 
 @pytest.fixture(scope="module")
 def run_cell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunCell]:
-    """Return what runs a cell in a kernel of its own, as the book does."""
+    """Return a function that runs a cell in a kernel, as the book does."""
     from one_cell import cell_runner  # Jupyter takes a while to import
 
     with cell_runner(tmp_path_factory.mktemp("cells")) as run:
@@ -92,14 +92,14 @@ def run_cell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunCell]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what needs a browser, where there shall be none."""
+    """Leave out tests that need a browser, where there shall be none."""
     for item in items:
         if NO_BROWSER and "browser" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.skip(reason="BROWSER=no"))
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Say what was left out."""
+    """Name the tests left out."""
     if NO_BROWSER:
         words = "BROWSER=no: nobody has looked at the pages in a browser."
         terminalreporter.write_line(words)

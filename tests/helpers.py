@@ -1,4 +1,4 @@
-"""What several tests share: the book, as it is written and as it is built."""
+"""The book of the tests, as it is written and as it is built."""
 
 import json
 import os
@@ -84,14 +84,14 @@ def first_of(values: Sequence[Any], count: int = 1) -> list[Any]:
 
 
 def text_of(part: Tag) -> str:
-    """Return what a reader sees of a part of a page, on one line."""
+    """Return the visible text of a part of a page, on one line."""
     seen = [s for s in part.strings if s.find_parent("annotation") is None]
     return " ".join("".join(seen).split())
 
 
 @dataclass
 class Build:
-    """What one run of Sphinx did."""
+    """The result of one run of Sphinx."""
 
     html: Path
     status: int
@@ -122,7 +122,7 @@ class Build:
         return block.get_text().rstrip("\n")
 
     def notebook(self, name: str) -> Any:
-        """Return what a page's cells were when they had run."""
+        """Return the executed notebook of a page."""
         folder = self.run / "jupyter_execute"
         return json.loads((folder / f"{name}.ipynb").read_text("utf-8"))
 
@@ -161,7 +161,7 @@ def build(
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """A handler that does not print what it is asked for."""
+    """A handler that prints no requests."""
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing."""
@@ -222,7 +222,7 @@ class Visit:
             self.complaints.append(message.text)
 
     def look(self, response: Response) -> None:
-        """Note what is missing, and what comes from another host."""
+        """Note missing files, and requests to other hosts."""
         self.responses.append(response)
         missing = response.status >= 400
         if missing or not response.url.startswith(self.home):
@@ -240,7 +240,7 @@ class Visit:
         self.page.wait_for_function(come)
 
     def axe(self, scheme: Literal["light", "dark"]) -> str:
-        """Return what a reader may stumble over, or nothing.
+        """Return axe's complaints about a page, or nothing.
 
         The scheme changes no more than colours. Of text that is drawn alike,
         in places of the same kind, the contrast of one will do.

@@ -16,7 +16,7 @@ from press import kernels
 
 @contextmanager
 def cell_runner(folder: Path) -> Iterator[RunCell]:
-    """Give what runs a cell, and put back what is replaced for it."""
+    """Give a function that runs a cell, and undo its replacements."""
     factory = KernelProvisionerFactory.instance()
     before = executors.executenb
     app: Any = SimpleNamespace(doctreedir=str(folder))

@@ -176,7 +176,7 @@ def each(grads: list[Tensor], look: Callable[[Tensor], object]) -> None:
 
 
 def mean_size(grad: Tensor) -> float:
-    """Return what a reader's own loop would ask for."""
+    """Return the gradients' means as a reader's own loop would."""
     return grad.abs().mean().item()
 
 
@@ -199,7 +199,7 @@ def step(watched: bool) -> Callable[[], object]:
 
 
 def measuring() -> None:
-    """Print what it costs to look at gradients, and keep it for the book."""
+    """Print the cost of looking at gradients, and keep it for the book."""
     rows: list[tuple[str, float]] = []
     one = 0.0  # read, in float32
     model = gpt2_small()

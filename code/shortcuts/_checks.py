@@ -24,7 +24,7 @@ def listed(names: Iterable[object], *, most: int = 5) -> str:
 
 
 def check_module(model: object) -> None:
-    """Refuse what is no module."""
+    """Raise unless ``model`` is a module."""
     if not isinstance(model, nn.Module):
         raise TypeError(
             f"expected a torch.nn.Module, got {type(model).__name__}"
@@ -32,7 +32,7 @@ def check_module(model: object) -> None:
 
 
 def check_tensor(name: str, value: object) -> None:
-    """Refuse what is no tensor."""
+    """Raise unless the value is a tensor."""
     if not isinstance(value, Tensor):
         raise TypeError(
             f"expected {name} to be a tensor, got {type(value).__name__}"
@@ -50,7 +50,7 @@ def check_finite(name: str, value: Tensor) -> None:
 
 
 def check_switch(name: str, value: bool) -> None:
-    """Refuse what is neither True nor False."""
+    """Raise unless the value is True or False."""
     if not isinstance(value, bool):
         raise TypeError(f"expected {name} to be True or False, got {value!r}")
 
@@ -92,7 +92,7 @@ def checked_correlation(correlation: float) -> float:
 
 
 def checked_scale(scale: float) -> float:
-    """Return what divides gradients, a number above 0, or raise."""
+    """Return the divisor of gradients, a number above 0, or raise."""
     scale = checked_number("scale", scale)
     if scale <= 0:
         raise ValueError(f"expected scale to be above 0, got {scale!r}")
@@ -100,7 +100,7 @@ def checked_scale(scale: float) -> float:
 
 
 def check_input(x: Tensor, size: int) -> None:
-    """Refuse what a network with ``size`` inputs cannot take."""
+    """Raise unless ``x`` is floating point, of last dimension ``size``."""
     check_tensor("the input", x)
     if not x.is_floating_point():
         raise TypeError(f"expected a floating-point input, got {x.dtype}")
@@ -112,7 +112,7 @@ def check_input(x: Tensor, size: int) -> None:
 
 
 def check_samples(x: Tensor, size: int) -> None:
-    """Refuse what is no matrix of finite numbers, a row for each sample."""
+    """Raise unless ``x`` is a finite matrix, with ``size`` numbers a row."""
     check_tensor("x", x)
     check_input(x, size)
     if x.dtype not in (torch.float32, torch.float64):
@@ -126,7 +126,7 @@ def check_samples(x: Tensor, size: int) -> None:
 
 
 def checked_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:
-    """Return sizes of a network, or raise what says why they are none."""
+    """Return the sizes of a network's layers, or raise."""
     try:
         sizes = tuple(layer_sizes)
     except TypeError:
@@ -154,7 +154,7 @@ def checked_sizes(layer_sizes: Sequence[int]) -> tuple[int, ...]:
 
 
 def new_activation(activation: Callable[[], nn.Module]) -> nn.Module:
-    """Make the activation of one layer, or raise what says why not."""
+    """Make the activation function of one layer, or raise."""
     if isinstance(activation, nn.Module) or not callable(activation):
         raise TypeError(
             "expected activation to be a class or function that makes a "

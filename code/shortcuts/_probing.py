@@ -33,7 +33,7 @@ class Entrance:
 
 @dataclass(eq=False)
 class Step:
-    """One run of a block: what went in, and copies of what came after."""
+    """One run of a block: its input, and copies of the stream after it."""
 
     block: str
     entrances: list[Entrance]
@@ -48,7 +48,7 @@ class Step:
 
     @property
     def shape(self) -> torch.Size:
-        """The shape of what the stream hands to the block."""
+        """The shape of the stream before the block."""
         return self.entrances[self.at or 0].shape
 
     @property
@@ -144,7 +144,7 @@ def _first_after(
 
 
 def _settle(steps: Iterable[Step]) -> None:
-    """Where a block's stream is unknown, take what most others know."""
+    """Give blocks of unknown stream the kind that most others have."""
     known = Counter(step.at for step in steps if step.at is not None)
     usual = known.most_common(1)[0][0] if known else 0
     for step in steps:
@@ -202,7 +202,7 @@ def _wide(tensor: Tensor) -> torch.dtype:
 def _probes(
     like: Tensor, count: int, generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """Yield vectors whose ``v v^T`` are the identity on average.
+    """Yield random vectors with ``v v^T`` the identity on average.
 
     Where unit vectors are few enough, they are so exactly.
     """

@@ -45,7 +45,7 @@ def mean_sizes(
 
 
 def is_sharded(tensor: Tensor) -> bool:
-    """Say whether a tensor is a DTensor, without importing what makes them."""
+    """Say whether a tensor is a DTensor, without importing their module."""
     library = _library()
     return library is not None and isinstance(tensor, library.DTensor)
 
@@ -82,7 +82,7 @@ def _sums_over(mesh: Any, pairs: list[tuple[Any, Any]]) -> Tensor:
 
 
 def _reduced(value: Any) -> Any:
-    """Return a DTensor whose parts have been added up where they were not."""
+    """Return a DTensor with its partial sums added up."""
     if not any(placement.is_partial() for placement in value.placements):
         return value
     placements = [
@@ -113,7 +113,7 @@ def sum_of_sizes(like: Tensor, value: Tensor | None) -> Tensor:
 
 
 def _numbers(value: Tensor) -> Tensor:
-    """Return what a tensor holds, of a sparse one what is not zero."""
+    """Return the numbers of a tensor, of a sparse one those stored."""
     if value.layout == torch.sparse_coo:
         return value.coalesce().values()
     found: Tensor = value

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 @contextmanager
 def kept_state(model: nn.Module) -> Iterator[None]:
-    """Put back what a pass there and back may change.
+    """Put back modes, gradients, buffers and random states after a pass.
 
     These are the buffers (a pass writes to copies of them), whether they were
     there before or not, what the modules hold as plain attributes, ``.grad``,

@@ -19,7 +19,7 @@ Batch = tuple[Tensor, ...]
 
 
 class _Measured(nn.Module):
-    """What is measured of a model, as a module's own forward pass."""
+    """A measurement of a model, as a module's own forward pass."""
 
     def __init__(
         self, model: nn.Module, measure: Callable[..., Tensor]
@@ -42,7 +42,7 @@ def train_alike(
     fresh: Batch,
     every: int = 1,
 ) -> Float[Tensor, "models times numbers"]:
-    """Train models with Adam, and return what was measured on the way.
+    """Train models with Adam, and return the measurements on the way.
 
     The models are trained in place; their ``.grad`` and random states are
     left alone.

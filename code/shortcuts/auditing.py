@@ -1,4 +1,4 @@
-"""Audit one batch of any model: what its blocks hand on, and get back."""
+"""Audit one batch of any model: its stream, and its gradients."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -93,7 +93,7 @@ def jacobian_norms(
 
 
 class Row(NamedTuple):
-    """What an audit says of one block; ``None`` where it cannot be said.
+    """One block's row of an audit; ``None`` where nothing can be said.
 
     Example:
         >>> from shortcuts.auditing import Row

@@ -28,7 +28,7 @@ Stream = Float[Tensor, "*batch features"]
 
 
 class Block(nn.Module):
-    """What all blocks around a branch share.
+    """Base of all blocks around a branch.
 
     Raises:
         TypeError: if the branch is no module.
@@ -49,7 +49,7 @@ class Block(nn.Module):
         self.branch = branch
 
     def run(self, h: Stream) -> Stream:
-        """Return what the branch makes of a copy of ``h``.
+        """Return the branch of a copy of ``h``.
 
         The stream stays as it was, even where the branch works in place.
 
@@ -119,7 +119,7 @@ class SkipInit(Block):
         self.alpha = nn.Parameter(torch.tensor(checked_number("alpha", alpha)))
 
     def forward(self, h: Stream) -> Stream:
-        """Add the branch, scaled by what was learned."""
+        """Add the branch, scaled by the learned number."""
         return h + self.alpha * self.run(h)
 
 
@@ -169,7 +169,7 @@ class LayerScale(Block):
         self.gamma = nn.Parameter(torch.full((features,), start))
 
     def forward(self, h: Stream) -> Stream:
-        """Add the branch, each feature scaled by what was learned."""
+        """Add the branch, each feature scaled by its learned number."""
         check_input(h, len(self.gamma))
         return h + self.gamma * self.run(h)
 
@@ -194,7 +194,7 @@ class PreNorm(Block):
         self.norm = nn.LayerNorm(checked_whole("features", features, low=1))
 
     def forward(self, h: Stream) -> Stream:
-        """Add what the branch makes of the normalised stream."""
+        """Add the branch of the normalised stream."""
         check_input(h, *self.norm.normalized_shape)
         return h + self.run(self.norm(h))
 

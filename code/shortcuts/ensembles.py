@@ -44,7 +44,7 @@ NUMBERS_AT_ONCE = 2**20  # how many a chunk of networks may take
 
 
 class Lenses(NamedTuple):
-    """What was measured: the book's four lenses, and the outputs.
+    """Measurements: the book's four lenses, and the outputs.
 
     ``h_l`` is what layer ``l`` takes from the stream, ``z_l`` the output of
     its Linear, and ``y`` the network's output.
@@ -443,7 +443,7 @@ class Ensemble:
 
 
 class Pass(NamedTuple):
-    """What a forward pass leaves behind, a list entry for each layer.
+    """The tensors of a forward pass, a list entry for each layer.
 
     Example:
         >>> import torch
@@ -539,7 +539,7 @@ def _means(values: Iterable[Tensor]) -> Float[Tensor, "networks layers"]:
 
 
 def _check_activation(activation: nn.Module) -> None:
-    """Refuse what would let networks or units mix, or differ between calls."""
+    """Raise where networks or units would mix, or differ between calls."""
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         z = torch.linspace(-3, 3, 61, dtype=torch.float32, device="cpu")
         activation, probe = activation.to(z), z.clone()

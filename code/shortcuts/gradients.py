@@ -214,7 +214,7 @@ def print_gradients(
 def gradient_means(
     model: nn.Module, *, scale: float = 1.0
 ) -> dict[str, float]:
-    """Return ``mean |dL/dW|`` of each weight, from what is in ``.grad``.
+    """Return ``mean |dL/dW|`` of each weight, from its ``.grad``.
 
     For a training step of your own: call it after ``loss.backward()``, before
     gradients are clipped and cleared. It changes nothing, and copies no

@@ -56,7 +56,7 @@ def layer_jacobians(
 def sums_by_length(
     jacobians: Sequence[Float[Tensor, "n n"]],
 ) -> Float[Tensor, "lengths n n"]:
-    """Return what the paths of each length contribute to a product.
+    """Return the sum of the paths of each length in a product.
 
     Multiplied out, ``(I + J_L) ... (I + J_1)`` is a sum of ``2 ** L``
     products, one for each path: at every layer a path goes through the branch

@@ -101,7 +101,7 @@ class Jump(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What stands out in one lens of a log; :meth:`GradientLog.facts`.
+    """Facts about one lens of a log; see :meth:`GradientLog.facts`.
 
     Example:
         >>> from shortcuts.logs import Facts
@@ -320,7 +320,7 @@ class GradientLog:
         )
 
     def facts(self, lens: str | None = None) -> Facts:
-        """Return what stands out in a lens, by no limit but the numbers' own.
+        """Return facts about a lens, by no limit but the numbers' own.
 
         - ``alike``: the first over the last of names that differ in one number
           alone. A name counts with the most that are like it, among equals by
@@ -397,7 +397,7 @@ class GradientLog:
 
     @classmethod
     def load(cls, path: str | Path) -> "GradientLog":
-        """Read what :meth:`save` has written.
+        """Read a file of :meth:`save`.
 
         Raises:
             ValueError: if the name ends in neither .csv nor .json, or the file
@@ -467,7 +467,7 @@ class GradientLog:
 
 
 def shortened(names: Sequence[str], longest: int) -> tuple[str, list[str]]:
-    """Return what dotted names have in common, and what is left of each.
+    """Return the parts that dotted names share, and the rest of each.
 
     What is left is cut in its middle where it is longer than ``longest``.
 
@@ -500,7 +500,7 @@ def shortened(names: Sequence[str], longest: int) -> tuple[str, list[str]]:
 def _entries(
     readings: Sequence[Mapping[str, Any]], lenses: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any]]:
-    """Yield what is to be stored, and refuse what has no name to be stored."""
+    """Yield the entries of a file, and raise where a name cannot be one."""
     for start, reading in [
         *(("", reading) for reading in readings),
         *((f"{lens}/", reading) for lens, reading in lenses.items()),

@@ -1,4 +1,4 @@
-"""What a wide network does on average, without sampling one.
+"""Wide networks on average, without sampling one.
 
 In a wide network with random weights the numbers ``z`` of a layer are nearly
 normal with mean zero. Their variance at the next layer, and the factor by
@@ -144,7 +144,7 @@ def root(function: Callable[[float], float], low: float, high: float) -> float:
 
 
 class Signal(NamedTuple):
-    """What :func:`propagate` returns, an entry for each layer.
+    """The result of :func:`propagate`, an entry for each layer.
 
     Example:
         >>> import torch

@@ -94,7 +94,7 @@ class DeepNeuralNetwork(nn.Module):
         return bypassed(self.layer_sizes, self.use_shortcut)
 
     def extra_repr(self) -> str:
-        """Say in ``print(model)`` what the layers do not show."""
+        """Name in ``print(model)`` the options that the layers do not show."""
         return f"use_shortcut={self.use_shortcut}"
 
 

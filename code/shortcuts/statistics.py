@@ -1,4 +1,4 @@
-"""What many measurements say together: quantiles, and proportions.
+"""Quantiles and proportions of many measurements.
 
 Numbers that are infinite or nan are refused, so that none is averaged away.
 """
@@ -17,7 +17,7 @@ Z = 1.959963984540054  # standard errors that 95 % of a normal sample keep to
 
 
 class Proportion(NamedTuple):
-    """A share of a sample, and the 95 % interval of what it stands for.
+    """A share of a sample, and the 95 % interval of the true share.
 
     Example:
         >>> from shortcuts.statistics import Proportion

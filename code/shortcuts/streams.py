@@ -1,4 +1,4 @@
-"""What may stand on the stream: rules for what each branch reads.
+"""Rules for the stream: which earlier outputs each branch reads.
 
 With shortcuts every branch reads the sum of all outputs before it. Other rules
 let it read other mixes. Which output is read with what weight, for every
@@ -24,10 +24,10 @@ Weigh = Callable[[Sequence[Tokens]], Float[Tensor, "outputs _ _"]]
 def sinkhorn(
     logits: Float[Tensor, "*batch n n"], steps: int = 20
 ) -> Float[Tensor, "*batch n n"]:
-    """Return matrices whose rows and columns each sum up to one, nearly.
+    """Return matrices with sums of rows and columns of one, nearly.
 
-    Positive numbers, whose columns and rows are divided by their sums, in
-    turns. Rows come last, so theirs are one up to rounding.
+    The columns and rows of the logits' exponentials are divided by their sums,
+    in turns. Rows come last, so theirs are one up to rounding.
 
     Args:
         logits: the logarithms of the numbers to begin with.
@@ -42,11 +42,9 @@ def sinkhorn(
 
     Source: Xie et al. (2025), arXiv:2512.24880, equation (9).
     """
-    matrix = logits.exp()
     for _ in range(checked_whole("steps", steps, low=1)):
-        matrix = matrix / matrix.sum(-2, keepdim=True)
-        matrix = matrix / matrix.sum(-1, keepdim=True)
-    return matrix
+        logits = logits.log_softmax(-2).log_softmax(-1)
+    return logits.exp()
 
 
 class Rule(nn.Module):
@@ -222,7 +220,7 @@ class AttentionResiduals(Rule):
 
 
 class MixedGPT(nn.Module):
-    """A GPT whose branches read what a rule says.
+    """A GPT with a rule for the input of each branch.
 
     Args:
         gpt: with shortcuts that add, and no norm on its stream; its
@@ -263,7 +261,7 @@ class MixedGPT(nn.Module):
     def forward(
         self, text: Int[Tensor, "batch tokens"]
     ) -> Float[Tensor, "batch tokens vocabulary"]:
-        """Return the logits of what follows each character."""
+        """Return the logits of the character after each."""
         return self.gpt.read(self.stream(text)[-1])
 
     def stream(self, text: Int[Tensor, "batch tokens"]) -> list[Tokens]:
@@ -302,7 +300,7 @@ class MixedGPT(nn.Module):
         )
 
     def _run(self, text: Tensor) -> tuple[list[Tokens], list[Tensor]]:
-        """Return what is read, and with which weights."""
+        """Return the inputs of all branches, and the weights of each."""
         weigh = self.rule.begin()
         outputs, reads, rows = [self.gpt.embed(text)], [], []
         for branch in [*self.gpt.branches(), None]:

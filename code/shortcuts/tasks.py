@@ -1,4 +1,4 @@
-"""What networks are trained on: nothing that has to be downloaded."""
+"""Tasks for training, none of which has to be downloaded."""
 
 import math
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def characters() -> Int[Tensor, " length"]:
 def batches(
     text: Int[Tensor, " length"], *, size: int, context: int, seed: int
 ) -> Iterator[tuple[Int[Tensor, "size context"], Int[Tensor, "size context"]]]:
-    """Yield, without end, pieces of a text and what follows each character.
+    """Yield, without end, pieces of a text and the next characters.
 
     Raises:
         TypeError: if a number is not whole.

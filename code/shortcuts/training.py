@@ -247,7 +247,7 @@ def gradient_agreement(
 
 
 class Runs(NamedTuple):
-    """What trainings leave behind.
+    """The losses and the networks of trainings.
 
     Example:
         >>> import torch

@@ -26,7 +26,7 @@ DEEP = ["attention.value.weight", "mlp.0.weight", *BRANCH_ENDS]
 
 
 class CausalAttention(nn.Module):
-    """Each token takes what it asks for from itself and those before it.
+    """Each token takes values from itself and those before it.
 
     Args:
         width: of the stream.
@@ -142,7 +142,7 @@ class TransformerBlock(nn.Module):
         return done
 
     def branches(self) -> list[Branch]:
-        """Return what attention and MLP make of a stream, norms included."""
+        """Return attention and MLP as functions of the stream, with norms."""
         return [
             lambda h: self.attention_after(
                 self.attention(self.attention_norm(h))
@@ -157,7 +157,7 @@ class TransformerBlock(nn.Module):
         return whole and isinstance(self.mlp_stream, nn.Identity)
 
     def joined(self, h: Tokens, out: Tokens) -> Tokens:
-        """Add what a branch has found to the stream, if there is one."""
+        """Add a branch's output to the stream, if there is a shortcut."""
         if not self.use_shortcut:
             return out
         return (h if self.skip_scale == 1 else self.skip_scale * h) + out
@@ -251,7 +251,7 @@ class GPT(nn.Module):
     def forward(
         self, text: Int[Tensor, "batch tokens"]
     ) -> Float[Tensor, "batch tokens vocabulary"]:
-        """Return the logits of what follows each character.
+        """Return the logits of the character after each.
 
         Raises:
             ValueError: if the text is longer than the context.
@@ -259,7 +259,7 @@ class GPT(nn.Module):
         return self.read(self.stream(text)[-1])
 
     def stream(self, text: Int[Tensor, "batch tokens"]) -> list[Tokens]:
-        """Return what enters the first block, and what leaves each block.
+        """Return the stream before the first block, and after each block.
 
         Raises:
             ValueError: if the text is longer than the context.
@@ -277,7 +277,7 @@ class GPT(nn.Module):
         return h
 
     def embed(self, text: Int[Tensor, "batch tokens"]) -> Tokens:
-        """Return what enters the first block.
+        """Return the stream before the first block.
 
         Raises:
             ValueError: if the text is longer than the context.
@@ -292,7 +292,7 @@ class GPT(nn.Module):
         return h
 
     def branches(self) -> list[Branch]:
-        """Return what the branches of all blocks make of a stream.
+        """Return the branches of all blocks, as functions of the stream.
 
         Example:
             >>> from shortcuts.transformers import GPT

@@ -1,4 +1,4 @@
-"""Watch a training: activations, their gradients, and what a step changes.
+"""Watch a training: activations, their gradients, and its steps.
 
 All numbers are means of absolute values. Watching changes no bit of the
 training: it reads, and draws nothing at random.
@@ -23,7 +23,7 @@ from shortcuts.weights import trainable_weights
 
 
 class Watch:
-    """Measure what leaves the blocks of a model, and its gradient.
+    """Measure the outputs of a model's blocks, and their gradients.
 
     Open it before the training, and before the first step of a model that is
     compiled: what ``torch.compile`` has compiled ignores it. It adds up
@@ -148,7 +148,7 @@ class Watch:
         self._graded = False
 
     def _see(self, block: str, _: nn.Module, __: Any, output: object) -> None:
-        """Note what a block returns."""
+        """Note the output of a block."""
         h: Any = first_tensor(output)
         if h is None:
             raise TypeError(
@@ -186,7 +186,7 @@ class Watch:
 
 
 class Update(NamedTuple):
-    """What a step changed in a weight: ``mean |dW|``, and its share of it.
+    """A step's change of a weight: ``mean |dW|``, and its share of it.
 
     The share is ``mean |dW| / mean |W|``, of the weight before the step. It
     is 0 where nothing changed, and infinite where all of the weight was 0.
@@ -203,7 +203,7 @@ class Update(NamedTuple):
 
 @contextmanager
 def updates(model: nn.Module) -> Iterator[dict[str, Update]]:
-    """Measure what a step of the optimizer changes in each weight.
+    """Measure each step's change of each weight.
 
     Put it around ``optimizer.step()``, at the steps at which you ask. While
     it is open it holds one copy of the trainable weights.

@@ -1,4 +1,4 @@
-"""Around a build: who fails, who has set what, and where.
+"""Around a build: failures, settings of the caller, and places.
 
 What works makes the same pages, byte for byte; what cannot work says why.
 These are the last rows of FAULTS.md.

@@ -28,7 +28,7 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def code(cell: str) -> str:
-    """Return what a cell of a table stands for."""
+    """Return the code that a cell of a table stands for."""
     text = cell.strip("`").replace(r"\n", "\n").replace(r"\|", "|")
     text = "" if text == " " else text
     return re.sub(r"(\{[\w:]+\})'(.*?)'", r"\1`\2`", text)

@@ -1,4 +1,4 @@
-"""What is said where there is no browser."""
+"""The message where there is no browser."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What Chromium does not always print."""
+"""Printings in which Chromium has lost something."""
 
 from pathlib import Path
 from typing import Any

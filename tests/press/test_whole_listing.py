@@ -1,4 +1,4 @@
-"""What a whole listing is put together from, and what cannot be one."""
+"""The parts of a whole listing, and pages that cannot have one."""
 
 import pytest
 

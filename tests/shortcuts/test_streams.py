@@ -144,6 +144,11 @@ def test_sinkhorn_of_two_streams() -> None:
     assert_close(found, torch.tensor(expected, dtype=torch.float64))
 
 
+def test_sinkhorn_takes_numbers_of_any_size() -> None:
+    logits = torch.tensor([[0.0, 1e4], [1e4, -1e4]])
+    assert_close(sinkhorn(logits), torch.eye(2).flip(0))
+
+
 def test_sinkhorn_ends_with_rows() -> None:
     torch.manual_seed(0)
     found = sinkhorn(5 * torch.randn(100, 4, 4, dtype=torch.float64), 3)

@@ -1,4 +1,4 @@
-"""What networks are trained on."""
+"""The tasks of training."""
 
 import math
 import re

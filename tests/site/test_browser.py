@@ -1,4 +1,4 @@
-"""What a reader sees and does: every page in a real browser, opened once."""
+"""Every page in a real browser, opened once, as a reader uses it."""
 
 import gzip
 import re

@@ -27,7 +27,7 @@ def rows(page: Tag, heading: str) -> list[list[str]]:
 
 
 def assertions(name: str) -> list[str]:
-    """Return what the cells of a page assert, in their order."""
+    """Return the assertions of a page, in their order."""
     found = []
     for place, cell in enumerate(cells(name)):
         for node in ast.walk(ast.parse(cell.source)):

@@ -1,4 +1,4 @@
-"""What a reader takes along runs elsewhere, and says what the page says."""
+"""Downloads run elsewhere, and say the same as the page."""
 
 import ast
 import asyncio
@@ -106,7 +106,7 @@ def held_by(unpacked: Path, name: str) -> Any:
 
 
 def printed(notebook: Any) -> list[str]:
-    """Return what the cells of a notebook have shown, but for pictures."""
+    """Return the outputs of a notebook, but for pictures."""
     found = []
     for cell in notebook["cells"]:
         lines = []

@@ -27,7 +27,7 @@ DRAWN = [name for name in PAGES if "  figure:" in source(name)]
 
 
 def meta(page: BeautifulSoup, kind: str) -> str:
-    """Return what a page says of itself, once."""
+    """Return the page's own description, which stands there once."""
     (said,) = page.select(f"meta[name='{kind}'], meta[property='{kind}']")
     return str(said["content"])
 

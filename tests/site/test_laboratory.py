@@ -42,7 +42,7 @@ EXACT = 1e-8  # relative, of what is no exact zero
 
 
 class State(NamedTuple):
-    """What all knobs say."""
+    """The settings of all knobs."""
 
     depth: int = 5
     width: int = 3
@@ -56,7 +56,7 @@ class State(NamedTuple):
 
     @property
     def address(self) -> str:
-        """Return what stands behind the # of an address."""
+        """Return the fragment of an address."""
         return urlencode(self._asdict())
 
     def linears(self) -> list[nn.Linear]:
@@ -384,7 +384,7 @@ def test_who_comes_by_a_link_sees_the_laboratory(
 
 
 def state_of(page: Page) -> dict[str, str]:
-    """Return what the knobs say."""
+    """Return the settings of the knobs."""
     found: dict[str, str] = page.evaluate(
         """() => Object.fromEntries([...document.querySelectorAll(
           "#lab [id^=knob]")].map(knob => [knob.name, knob.value]))"""

@@ -1,4 +1,4 @@
-"""What the two sources print and draw is on the pages, from the run."""
+"""The outputs and drawings of the two sources are on the pages."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What a reader looks up is there: names, terms, sources, exercises."""
+"""The reference has all names, terms, sources and exercises."""
 
 import inspect
 import re

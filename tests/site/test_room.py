@@ -1,4 +1,4 @@
-"""What comes late finds its room kept, and nothing moves."""
+"""Room is kept for all that comes late, and nothing moves."""
 
 import re
 from typing import Any

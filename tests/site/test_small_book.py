@@ -1,4 +1,4 @@
-"""What the book itself does not show: an address, streams, no exercises.
+"""A small book with an address, with streams, without exercises.
 
 Two small books are built, and all is asked of them.
 """

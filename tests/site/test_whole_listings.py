@@ -16,7 +16,7 @@ from press.whole_listing import statements
 
 
 def lines_of(notebook: Any) -> list[str]:
-    """Return what the cells that a page shows have printed."""
+    """Return the printed output of the cells that a page shows."""
     for cell in notebook["cells"]:
         tags = cell["metadata"].get("tags", ())
         # A listing starts no other program: that would need the package.

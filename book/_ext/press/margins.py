@@ -1,4 +1,4 @@
-"""What stands in the margin of a wide page: guesses, warnings, definitions.
+"""The margin of a wide page: guesses, warnings, definitions.
 
 A term of the glossary is defined in the chapter that the glossary names, where
 its link stands. On a narrow page, on paper and in a notebook, guesses and

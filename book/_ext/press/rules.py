@@ -139,7 +139,7 @@ def faults_of_cell(cell: Any) -> Iterator[str]:
 
 
 def faults_of_checks(code: ast.Module, outputs: list[Any]) -> Iterator[str]:
-    """Yield a complaint for what a fold of checks would hide from readers.
+    """Yield a complaint for definitions and outputs in a fold of checks.
 
     Only thresholds may be folded: comparisons of size with a number, and what
     is computed for them. An equality, a shape, an order of measured values
