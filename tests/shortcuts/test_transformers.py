@@ -121,6 +121,8 @@ def test_how_branches_begin() -> None:
         for name, linear in plain.blocks[i].named_modules():
             if not isinstance(linear, nn.Linear):
                 continue
+            largest = linear.weight.abs().max() * linear.in_features**0.5
+            assert 0.9 < largest <= 1  # as torch draws a Linear
             last = name in ("attention.out", "mlp.2")
             of_gained = gained.blocks[i].get_submodule(name).weight
             assert torch.equal(
