@@ -96,11 +96,14 @@ def scaled(scale: float) -> Scaled:
 @pytest.mark.parametrize(
     ("models", "words"),
     [
-        ([], "at least one model, got none"),
+        ([], "^expected at least one model, got none"),
         ([draw(0), draw(1, width=5)], "one class and shape, got .* number 1"),
         ([nn.Linear(3, 2), scaled(1.0)], "one class and shape"),
         ([nn.BatchNorm1d(3)], "no buffers, got running_mean, running_var"),
-        ([scaled(1.0), scaled(2.0)], "differ in the values .* only, got"),
+        (
+            [scaled(1.0), scaled(1.01)],
+            "^expected models that differ .* only, got",
+        ),
     ],
 )
 def test_models_that_cannot_be_stacked(models: Any, words: str) -> None:
@@ -133,6 +136,18 @@ def test_numbers_that_are_too_small(options: Any, words: str) -> None:
     given = {"steps": 1, "rate": RATE, "fresh": piece(1)} | options
     with pytest.raises(ValueError, match=words):
         train_alike([draw(0)], measure, repeat(piece(0)), **given)
+
+
+def test_each_step_is_measured() -> None:
+    found = train_alike(
+        [scaled(1.0)],
+        measure,
+        repeat(piece(0)),
+        steps=3,
+        rate=RATE,
+        fresh=piece(1),
+    )
+    assert found.shape[:2] == (1, 3)
 
 
 def test_a_training_that_cannot_end_changes_nothing() -> None:

@@ -159,7 +159,11 @@ def test_sinkhorn_ends_with_rows() -> None:
 @pytest.mark.parametrize(
     ("options", "branches", "message"),
     [
-        ({"norm": "post"}, 6, "stream is a sum, got one with norms on it"),
+        (
+            {"norm": "post"},
+            6,
+            "a GPT whose stream is a sum, got one with norms on it",
+        ),
         ({"norm": "deep"}, 6, "stream is a sum"),
         ({"use_shortcut": False}, 6, "stream is a sum"),
         ({}, 5, "expected a rule for 6 branches, got one for 5"),
@@ -177,6 +181,8 @@ def test_what_does_not_fit(
     [
         (Rule, {"branches": 0}, ValueError, "branches"),
         (Scales, {"stream": "a"}, TypeError, "stream"),
+        (Scales, {"embedding": "a"}, TypeError, "embedding"),
+        (HyperConnections, {"apart": "a"}, TypeError, "apart"),
         (HyperConnections, {"streams": 0}, ValueError, "streams"),
         (HyperConnections, {"constrained": 1}, TypeError, "constrained"),
         (AttentionResiduals, {"width": 0}, ValueError, "width"),
@@ -187,6 +193,29 @@ def test_bad_input(
 ) -> None:
     with pytest.raises(error, match=f"expected {name}"):
         rule(**{"branches": 2} | given)
+
+
+def test_the_smallest() -> None:
+    one = [[1.0, 0.0], [1.0, 1.0]]
+    rules = Rule(1), Scales(1), HyperConnections(1, streams=1)
+    assert all(rule.matrix().tolist() == one for rule in rules)
+    assert AttentionResiduals(1, width=1).branches == 1
+    assert sinkhorn(torch.ones(2, 2), 1).tolist() == [[0.5, 0.5]] * 2
+
+
+def test_weights_have_the_dtype_of_what_is_read() -> None:
+    outputs = [torch.ones(1, 2, 3, dtype=torch.bfloat16)]
+    assert Rule(2).begin()(outputs).dtype == torch.bfloat16
+
+
+def test_how_far_apart_streams_begin() -> None:
+    assert torch.equal(
+        HyperConnections(2).mixes(), torch.eye(4).repeat(2, 1, 1)
+    )
+    one, *others = HyperConnections(2, constrained=True).mixes()[0, 0].tolist()
+    assert_close(
+        torch.tensor(others) / one, torch.exp(torch.tensor(-6.0)).expand(3)
+    )
 
 
 def test_no_steps() -> None:
