@@ -90,7 +90,10 @@ def last_sentence(paragraph: nodes.paragraph) -> list[nodes.Node]:
         elif isinstance(child, nodes.reference):
             found.append(nodes.inline("", child.astext()))
         else:
-            found.append(child.deepcopy())
+            copy = child.deepcopy()
+            for part in copy.findall(nodes.Element):
+                part["ids"] = []  # a page has each of them once
+            found.append(copy)
     return found[::-1]
 
 
