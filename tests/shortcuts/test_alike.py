@@ -98,7 +98,7 @@ def scaled(scale: float) -> Scaled:
     [
         ([], "^expected at least one model, got none"),
         ([draw(0), draw(1, width=5)], "one class and shape, got .* number 1"),
-        ([nn.Linear(3, 2), scaled(1.0)], "one class and shape"),
+        ([nn.Linear(3, 2), scaled(1.0)], "one class and shape, got Linear"),
         ([nn.BatchNorm1d(3)], "no buffers, got running_mean, running_var"),
         (
             [scaled(1.0), scaled(1.01)],
