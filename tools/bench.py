@@ -176,7 +176,7 @@ def each(grads: list[Tensor], look: Callable[[Tensor], object]) -> None:
 
 
 def mean_size(grad: Tensor) -> float:
-    """Return the gradients' means as a reader's own loop would."""
+    """Return a gradient's mean size, as a reader's own loop would."""
     return grad.abs().mean().item()
 
 
