@@ -172,9 +172,10 @@ def probed(
     """Return the mean over probes ``v`` of a measure of ``v`` and ``J^T v``.
 
     ``J`` is the Jacobian of the target with respect to the step's input. The
-    result is ``None`` if no gradient leads from one to the other.
+    result is ``None`` if no gradient leads from one to the other, or there
+    are no numbers in it.
     """
-    if not target.requires_grad:
+    if not target.requires_grad or not target.numel():
         return None
     values = []
     for v in _probes(target, probes, generator):
@@ -184,7 +185,7 @@ def probed(
         if pulled is None:
             return None
         values.append(measure(v, pulled).item())
-    return fmean(values) if values else math.nan
+    return fmean(values)
 
 
 def trace(v: Tensor, pulled: Tensor) -> Tensor:
@@ -215,7 +216,7 @@ def _probes(
         signs = partial(torch.randint, 2, (n,), generator=generator)
         vectors = (signs() * 2 - 1 for _ in range(count))
     for vector in vectors:
-        yield vector.reshape(like.shape).to(like.dtype).to(like.device)
+        yield vector.reshape(like.shape).to(like)
 
 
 def _check_found(found: Sequence[Tensor], block: str, verb: str) -> None:

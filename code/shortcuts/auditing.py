@@ -44,9 +44,9 @@ def jacobian_norms(
     Of random probes, the relative error of the square is about
     ``sqrt(2 / (probes n))`` or less where no direction stands out, and at
     most ``sqrt(2 / probes)``. Where ``n`` is not above ``probes``, the norm is
-    exact. Probes come from a generator of their own, so a second call
-    returns the same. The model is left as it was, as by
-    :func:`shortcuts.gradients.measure_loss`.
+    exact, and of no numbers at all it is nan. Probes come from a generator of
+    their own, so a second call returns the same. The model is left as it was,
+    as by :func:`shortcuts.gradients.measure_loss`.
 
     Args:
         model: the model, in the mode it is in.
@@ -89,7 +89,10 @@ def jacobian_norms(
             mean = probed(step, step.output, square, probes, generator)
             squares[step.block] += mean or 0.0
             counts[step.block] += step.output.numel()
-    return {name: math.sqrt(squares[name] / counts[name]) for name in found}
+    return {
+        name: math.sqrt(squares[name] / n) if n else math.nan
+        for name, n in counts.items()
+    }
 
 
 class Row(NamedTuple):

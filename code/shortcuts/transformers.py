@@ -71,7 +71,7 @@ class CausalAttention(nn.Module):
         if self.causal:
             scores = scores + torch.full_like(scores[0, 0], -math.inf).triu(1)
         mixed = scores.softmax(-1) @ v
-        y: Tensor = self.out(mixed.transpose(1, 2).flatten(-2))
+        y: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return y
 
 
@@ -160,7 +160,7 @@ class TransformerBlock(nn.Module):
         """Add a branch's output to the stream, if there is a shortcut."""
         if not self.use_shortcut:
             return out
-        return (h if self.skip_scale == 1 else self.skip_scale * h) + out
+        return self.skip_scale * h + out
 
 
 class GPT(nn.Module):

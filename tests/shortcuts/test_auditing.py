@@ -94,6 +94,16 @@ def test_many_probes_come_closer() -> None:
     assert norms["0"] != exact_norm(model[0], x)
 
 
+@pytest.mark.parametrize("measure", [audit, jacobian_norms])
+def test_eight_probes_of_their_own(measure: Any) -> None:
+    model = perceptron(8)
+    run = squares(model, torch.linspace(-1, 1, 80).double().view(10, 8))
+    first = measure(model, run)
+    torch.manual_seed(7)  # what others draw meanwhile
+    assert measure(model, run, probes=8) == first
+    assert measure(model, run, probes=9) != first
+
+
 def test_a_block_that_runs_twice() -> None:
     # It squares, so its Jacobian is 2 h: 6, and then 18.
     block = Applies(torch.square)
@@ -131,8 +141,12 @@ def test_norms_under_checkpointing() -> None:
 
     expected = jacobian_norms(model, lambda: model(x))
     assert jacobian_norms(model, lambda: run(False)) == expected
-    with pytest.raises(ValueError, match="block 0 to run with gradients, got"):
+    with pytest.raises(ValueError, match="block 0 to run with") as caught:
         jacobian_norms(model, lambda: run(True))
+    assert str(caught.value).endswith(
+        "got an output without: torch.no_grad(), or checkpointing with "
+        "use_reentrant=True"
+    )
 
 
 # Audits
@@ -153,12 +167,12 @@ def test_an_audit_on_paper() -> None:
 
 def test_the_table() -> None:
     rows = Audit([Row("a.0", 12345.678, 1e-9, None, None, None)])
-    rows.append(Row("b", math.nan, math.inf, 0.5, 0.25, 0.996))
+    rows.append(Row("b", math.nan, math.inf, 5e-7, 2.5e-5, 0.996))
     assert repr(rows) == str(rows)
     assert str(rows).splitlines() == [
-        "block       |h|  |dL/dh|  |dL/dW|  zeros  shortcut",
-        "a.0    1.23e+04    1e-09        -      -         -",
-        "b           nan      inf      0.5   0.25      1.00",
+        "block       |h|  |dL/dh|  |dL/dW|    zeros  shortcut",
+        "a.0    1.23e+04    1e-09        -        -         -",
+        "b           nan      inf    5e-07  2.5e-05      1.00",
     ]
 
 
@@ -308,9 +322,9 @@ class Conditioned(nn.Module):
     ("is_bypassed", "low", "high"), [(False, -0.2, 0.2), (True, 0.8, 1.2)]
 )
 @pytest.mark.parametrize("by_name", [False, True])
-@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("raw", ["none", "x", "condition"])
 def test_the_stream_is_what_the_block_before_has_made(
-    is_bypassed: bool, low: float, high: float, by_name: bool, raw: bool
+    is_bypassed: bool, low: float, high: float, by_name: bool, raw: str
 ) -> None:
     torch.manual_seed(0)
     blocks = nn.ModuleList(Conditioned(is_bypassed) for _ in range(4))
@@ -318,8 +332,11 @@ def test_the_stream_is_what_the_block_before_has_made(
 
     def run() -> Any:
         x, condition = (end(torch.ones(7, 9)) for end in ends[:2])
-        if raw:  # a batch as it comes, which asks for no gradient
+        # A batch as it comes asks for no gradient.
+        if raw == "x":
             x = torch.linspace(-1, 1, 63).view(7, 9)
+        elif raw == "condition":
+            condition = torch.ones(7, 9)
         for block in blocks:
             given = {"condition": condition, "x": x}
             x = block(**given) if by_name else block(*given.values())
@@ -329,6 +346,54 @@ def test_the_stream_is_what_the_block_before_has_made(
     assert all(low < row.shortcut < high for row in rows)
     norms = jacobian_norms(ends, run, blocks=blocks).values()
     assert all((norm > 0.8) == is_bypassed for norm in norms)
+
+
+def test_where_the_stream_enters_blocks_that_no_block_leads_to() -> None:
+    # The first has one tensor, the others have the stream as their second;
+    # of one that stands alone, the first of its tensors is the stream.
+    torch.manual_seed(0)
+    blocks: Any = nn.ModuleList(
+        [nn.Linear(9, 9), Conditioned(True), Conditioned(True)]
+    )
+    condition, x = torch.ones(7, 9), torch.linspace(-1, 1, 63).view(7, 9)
+
+    def loss() -> Any:
+        h = blocks[0](x)
+        for block in blocks[1:]:
+            h = block(condition, h)
+        return h.square().mean()
+
+    linear, *others = audit(blocks, loss, blocks=blocks)
+    weight = blocks[0].weight
+    mean = pytest.approx(weight.diag().mean().item(), abs=0.1)
+    assert linear.shortcut == mean
+    assert all(
+        row.shortcut is not None and row.shortcut > 0.8 for row in others
+    )
+    (alone,) = audit(
+        blocks[1],
+        lambda: blocks[1](condition, x).square().mean(),
+        blocks=[blocks[1]],
+    )
+    assert alone.shortcut is not None
+    assert alone.shortcut < 0.5
+
+
+def test_a_stream_of_many_paths_between_blocks() -> None:
+    # Two to the sixtieth, and a part that no block has made comes last.
+    blocks = [Applies(lambda x: x / 2), nn.Identity()]
+    other = nn.Linear(1, 1)
+    model = nn.ModuleList([*blocks, other])
+
+    def loss() -> Tensor:
+        h: Tensor = blocks[0](torch.ones(9, 1))
+        for _ in range(60):
+            h = (h + h) / 2
+        h = blocks[1](h + other(torch.ones(9, 1)))
+        return h.sum()
+
+    rows = audit(model, loss, blocks=blocks)
+    assert [row.shortcut for row in rows] == pytest.approx([0.5, 1])
 
 
 def test_blocks_side_by_side_have_no_shortcut() -> None:
@@ -354,7 +419,8 @@ def test_audits_refuse_reentrant_checkpointing() -> None:
             h = checkpoint(block, h, use_reentrant=True)
         return h.square().mean()
 
-    with pytest.raises(ValueError, match="use_reentrant=False, got True"):
+    words = "^expected checkpointing with use_reentrant=False, got True$"
+    with pytest.raises(ValueError, match=words):
         audit(model, loss)
 
 
@@ -369,6 +435,45 @@ def test_audits_under_checkpointing() -> None:
 
     with set_checkpoint_early_stop(False):  # so that hooks would run again
         assert audit(model, loss) == audit(model, squares(model, x))
+
+
+def test_an_expert_that_gets_no_token() -> None:
+    model = linears(2.0, 3.0)
+
+    def run(tokens: int) -> Tensor:
+        h: Tensor = model[1](model[0](torch.ones(2, 1))[:tokens])
+        return h.sum()
+
+    idle = audit(model, lambda: run(0))[1]
+    assert (math.isnan(idle.h), math.isnan(idle.delta)) == (True, True)
+    assert idle.shortcut is None
+    norms = jacobian_norms(model, lambda: run(0))
+    assert norms["0"] == pytest.approx(2)
+    assert math.isnan(norms["1"])
+    norms = jacobian_norms(model, lambda: run(0) + run(2))
+    assert norms == pytest.approx({"0": 2, "1": 3})
+
+
+def test_a_block_that_does_not_read_the_stream() -> None:
+    # Ninety numbers, so that its probes are random.
+    weight = torch.ones(90, requires_grad=True)
+    block = Applies(lambda x: 3 * weight)
+    model = nn.ModuleList([block, nn.Linear(1, 1)])
+
+    def run() -> Any:
+        return block(torch.ones(90)).sum()
+
+    assert jacobian_norms(model, run, blocks=[block]) == {"0": 0}
+    assert audit(model, run, blocks=[block])[0].shortcut is None
+
+
+def test_sums_of_coarse_numbers_are_fine() -> None:
+    # In bfloat16 a thousand and one is a thousand.
+    block, x = nn.Identity(), torch.ones(1001, dtype=torch.bfloat16)
+    model = nn.ModuleList([block, nn.Linear(1, 1)])
+    run = squares(block, x)
+    assert jacobian_norms(model, run, blocks=[block]) == {"0": 1}
+    assert audit(model, run, blocks=[block])[0].shortcut == 1
 
 
 def test_weights_without_a_gradient() -> None:
@@ -446,17 +551,18 @@ def test_no_trace(measure: Any, mode: Callable[[], Any]) -> None:
 @pytest.mark.parametrize("measure", [audit, jacobian_norms])
 def test_what_cannot_be_run(measure: Any) -> None:
     model = linears(2.0, 3.0)
-    with pytest.raises(TypeError, match="to be a function of no arguments"):
-        measure(model, torch.ones(1, 1))
+    name = "loss" if measure is audit else "run"
     with pytest.raises(ValueError, match="probes to be at least 1, got 0"):
         measure(model, squares(model, torch.ones(1, 1)), probes=0)
-    with pytest.raises(ValueError, match=r"to run every block, got .* 1, or"):
+    words = rf"^expected {name}\(\) to run every block, got .* 1, or"
+    with pytest.raises(ValueError, match=words):
         measure(model, squares(model[0], torch.ones(1, 1)))
     for function, verb in (lambda _: None, "return"), (lambda: 1, "take"):
         block = Applies(function)
         whole = nn.Sequential(linears(1.0), block)
         run = block if verb == "take" else lambda b=block: b(torch.ones(1))
-        with pytest.raises(TypeError, match=f"block 1 to {verb} a tensor"):
+        words = f"1 to {verb} a tensor of floating-point numbers, got none$"
+        with pytest.raises(TypeError, match=words):
             measure(whole, run, blocks=[block])
 
 

@@ -1,8 +1,10 @@
 """Every refusal says in full what was expected, and what came."""
 
+import ast
 import math
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+import shortcuts
 from shortcuts import DeepNeuralNetwork, gradient_means, measure_gradients
 from shortcuts._checks import (
     check_finite,
@@ -21,6 +24,7 @@ from shortcuts._checks import (
     checked_whole,
     new_activation,
 )
+from shortcuts.auditing import audit, jacobian_norms
 from shortcuts.blocks import Fixup, LayerScale, Residual
 from shortcuts.ensembles import Ensemble
 from shortcuts.figures import (
@@ -30,7 +34,12 @@ from shortcuts.figures import (
     draw_distributions,
     draw_points,
 )
-from shortcuts.mean_field import critical_point, normal_mean, propagate
+from shortcuts.mean_field import (
+    critical_point,
+    normal_mean,
+    pair_mean,
+    propagate,
+)
 from shortcuts.statistics import quantiles
 
 LAYER, X = nn.Linear(2, 2), torch.ones(1, 2)
@@ -159,6 +168,25 @@ def ensemble(**options: Any) -> Ensemble:
             "or nan",
         ),
         (
+            lambda: pair_mean(lambda z: z / 0, 1.0, 0.5),
+            "a finite function, got 65536 of 65536 numbers that are infinite "
+            "or nan",
+        ),
+        (
+            lambda: pair_mean(torch.tanh, -1.0, 0.5),
+            "variance to be at least 0, got -1.0",
+        ),
+        (
+            lambda: audit(LAYER, X, blocks=[LAYER]),  # type: ignore[arg-type]
+            "loss to be a function of no arguments, such as "
+            "lambda: model(x), got Tensor",
+        ),
+        (
+            lambda: jacobian_norms(LAYER, X, blocks=[LAYER]),  # type: ignore[arg-type]
+            "run to be a function of no arguments, such as "
+            "lambda: model(x), got Tensor",
+        ),
+        (
             lambda: propagate(nn.Tanh(), c_w=1, c_b=0, start=1, depth=0),
             "depth to be at least 1, got 0",
         ),
@@ -215,3 +243,23 @@ def test_what_is_good_passes() -> None:
     assert checked_number("x", sys.float_info.max) == sys.float_info.max
     assert checked_sizes(range(3, 0, -2)) == (3, 1)
     assert isinstance(new_activation(nn.ReLU), nn.ReLU)
+
+
+def test_the_name_in_a_refusal_is_that_of_the_value() -> None:
+    checks = {
+        "_check_callable",
+        "check_switch",
+        "check_tensor",
+        "checked_number",
+        "checked_whole",
+    }
+    named = []
+    for module in Path(shortcuts.__file__).parent.glob("*.py"):
+        for call in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            match call:
+                case ast.Call(
+                    ast.Name(check), [ast.Constant(str(name)), value, *_]
+                ) if check in checks and name.isidentifier():
+                    named.append((name, ast.unparse(value)))
+    assert len(named) > 40
+    assert [pair for pair in named if pair[0] != pair[1]] == []

@@ -65,6 +65,7 @@ def test_spirals() -> None:
         assert own.sum() == 1000
         torch.testing.assert_close(x[own], (radius[:, None] * along)[own])
     assert torch.equal(spirals(9, seed=3).x, spirals(9, seed=3).x)
+    assert torch.equal(spirals().x, spirals(300, turns=2.0, seed=0).x)
     assert not torch.equal(spirals(9, seed=3).x, spirals(9, seed=4).x)
     with pytest.raises(ValueError, match="samples to be at least 3, got 2"):
         spirals(2)

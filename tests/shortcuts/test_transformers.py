@@ -145,6 +145,16 @@ def test_how_branches_begin() -> None:
         assert plain.blocks[i].skip_scale == 1.0
 
 
+def test_what_is_usual() -> None:
+    model = GPT(9, TOKENS)
+    assert len(model.blocks) == 12
+    assert all(block.attention.heads == 4 for block in model.blocks)
+    block = draw(TransformerBlock(WIDTH, HEADS))
+    pre = draw(TransformerBlock(WIDTH, HEADS, norm="pre"))
+    h = torch.randn(2, TOKENS, WIDTH, dtype=torch.float64)
+    assert torch.equal(block(h), pre(h))
+
+
 def test_without_the_mask_all_see_all() -> None:
     model = GPT(9, TOKENS, width=WIDTH, heads=HEADS, depth=1, causal=False)
     text = torch.randint(9, (1, TOKENS))
