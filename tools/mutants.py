@@ -25,13 +25,14 @@ pytest_add_cli_args = ["-p", "no:cacheprovider", "-k", "not {skipped}"]
 process_isolation = "forkserver"
 timeout_multiplier = 6
 """
-# These look at who called, start a Python of their own, or compile, and
-# mutmut's own code cannot be compiled.
+# These look at who called or at the source, start a Python of their own, or
+# compile, and mutmut's own code cannot be compiled.
 SKIPPED = [
     "warnings_point_at_who_asked",
     "losses_that_cannot_tell_anything",
     "a_block_that_no_gradient_reached",
     "imports_load_no_more",
+    "the_name_in_a_refusal",
     "without_fused_multiply_add",
     "compiles_as_a_whole",
 ]

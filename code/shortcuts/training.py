@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from shortcuts._checks import (
@@ -186,6 +186,52 @@ def drawn(
     rows = torch.cat(parts, dim=1)
     scales = rows.new_full((len(rows), len(linears)), ensemble.branch_scale)
     return Networks(ensemble, rows, scales)
+
+
+class _Divided(nn.Module):
+    """An activation function that first divides what it gets."""
+
+    def __init__(self, activation: Callable[[], nn.Module], by: float) -> None:
+        super().__init__()
+        self.activation, self.by = activation(), by
+
+    def forward(self, z: Tensor) -> Tensor:
+        out: Tensor = self.activation(z / self.by)
+        return out
+
+
+def divided(ensemble: Ensemble, by: float) -> Networks:
+    """Return networks that begin as those drawn, and are moved by less.
+
+    Each layer with an activation function divides its ``z`` before that, and
+    its weights and biases begin as many times larger, so the networks compute
+    the same up to rounding. A step of a given size on these weights moves
+    ``z`` by ``1 / by`` of what it was.
+
+    Raises:
+        TypeError: if ``by`` is no number.
+        ValueError: if it is not above 0.
+
+    Example:
+        >>> import torch
+        >>> from shortcuts.kinds import classifiers
+        >>> from shortcuts.tasks import spirals
+        >>> from shortcuts.training import divided, drawn
+        >>> x, y = task = spirals(9)
+        >>> shape = classifiers("plain, mirrored", 4, task, seeds=[0])
+        >>> one, other = divided(shape, by=8), drawn(shape)
+        >>> torch.allclose(one.losses(x, y), other.losses(x, y))
+        True
+    """
+    if checked_number("by", by) <= 0:
+        raise ValueError(f"expected by to be above 0, got {by!r}")
+    activation = partial(_Divided, ensemble.activation, by)
+    networks = drawn(replace(ensemble, activation=activation))
+    linears = networks.linears
+    for linear in linears[1:-1] if ensemble.linear_ends else linears:
+        linear.weight.mul_(by)
+        linear.bias.mul_(by)
+    return networks
 
 
 def gradient_agreement(
@@ -385,11 +431,12 @@ class _Runner:
             scales.clone().requires_grad_(learn_scales)
             for scales in torch.split(networks.scales, lengths)
         ]
-        learned = (self.rows, self.scales) if learn_scales else (self.rows,)
         self.optimizer = optimizer(
             [
                 {"params": params, "lr": rate}
-                for (rate, *_), *params in zip(groups, *learned, strict=True)
+                for (rate, *_), *params in zip(
+                    groups, self.rows, self.scales, strict=True
+                )
             ]
         )
 

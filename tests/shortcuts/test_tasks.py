@@ -2,6 +2,7 @@
 
 import math
 import re
+from pydoc_data.topics import topics
 
 import pytest
 import torch
@@ -21,6 +22,11 @@ def test_the_text_is_english_and_code() -> None:
     said = bytes(text.tolist()).decode("ascii")
     assert len(re.findall(r"\bthe\b", said)) > 1000
     assert "def " in said
+    assert all(
+        f"\n{topic}\n" in f"\n{said}\n"
+        for topic in topics.values()
+        if topic.isascii()
+    )
 
 
 def test_pieces_and_what_follows() -> None:

@@ -16,6 +16,7 @@ from shortcuts.mean_field import gradient_correlation
 from shortcuts.tasks import Task, spirals
 from shortcuts.training import (
     Networks,
+    divided,
     drawn,
     gradient_agreement,
     train,
@@ -208,6 +209,60 @@ def test_gradients_of_neighbours() -> None:
     assert not torch.equal(again, near(wide, torch.ones(1, 200)))
 
 
+def test_neighbours_are_as_long_and_as_far_as_is_said() -> None:
+    seen = []
+
+    class Copies(nn.Module):
+        """An activation function that keeps what it gets."""
+
+        def forward(self, z: Tensor) -> Tensor:
+            """Keep it."""
+            seen.append(z.detach().clone())
+            return z + z**2
+
+    shape = Ensemble([3, 3, 3], False, seeds=[0, 1], activation=Copies)
+    networks = drawn(shape)
+    first = networks.linears[0]
+    first.weight.copy_(torch.eye(3))
+    first.bias.zero_()
+    x = torch.tensor([[1.0, 2.0, 3.0], [0.0, -4.0, 0.0], [0.1, 0.1, 0.2]])
+    seen.clear()
+    gradient_agreement(networks, x.double(), correlation=0.3)
+    near = seen[0][0][3:]
+    assert torch.equal(seen[0][0][:3], x.double())
+    torch.testing.assert_close(near.norm(dim=1), x.double().norm(dim=1))
+    cosines = torch.cosine_similarity(x.double(), near, dim=1)
+    torch.testing.assert_close(cosines, torch.full((3,), 0.3).double())
+
+
+@pytest.mark.parametrize("linear_ends", [True, False])
+def test_divided_networks_begin_alike_and_move_by_less(
+    linear_ends: bool,
+) -> None:
+    shape = Ensemble(
+        SIZES, False, seeds=[1, 2], activation=nn.Tanh, linear_ends=linear_ends
+    )
+    one, other = drawn(shape).to(TASK.x), divided(shape, by=8).to(TASK.x)
+    expected = one.forward(TASK.x).outputs
+    torch.testing.assert_close(other.forward(TASK.x).outputs, expected)
+    hidden = slice(1, -1) if linear_ends else slice(None)
+    for networks, step in (one, 0.01), (other, 0.08):
+        for part in sum(networks.linears[hidden], ()):
+            part.add_(step)
+    expected = one.forward(TASK.x).outputs
+    torch.testing.assert_close(other.forward(TASK.x).outputs, expected)
+    with pytest.raises(ValueError, match="by to be above 0, got 0"):
+        divided(shape, by=0)
+
+
+def test_a_rate_of_zero_is_one() -> None:
+    shape = Ensemble(SIZES, False, seeds=[1, 2])
+    rates = torch.tensor([0.0, 0.1])
+    rows = train(shape, *TASK, rates=rates, steps=2).networks.rows
+    begun = drawn(shape).rows.double()
+    assert rows.eq(begun).all(dim=1).tolist() == [True, False]
+
+
 def test_layers_may_be_left_out_and_swapped() -> None:
     shape = Ensemble([2, 4, 4, 4, 3], False, seeds=[1, 2])
     networks = drawn(shape)
@@ -287,7 +342,11 @@ def test_nothing_of_the_readers_is_changed() -> None:
         ({"y": TASK.y - 1}, ValueError, "got -1 to 1"),
         ({"rates": "fast"}, TypeError, "the rate to be a number, got 'fast'"),
         ({"rates": -0.1}, ValueError, "the rate to be at least 0, got -0.1"),
-        ({"rates": -RATES}, ValueError, "rates that are not below 0"),
+        (
+            {"rates": -RATES},
+            ValueError,
+            "^expected finite rates that are not below 0$",
+        ),
         ({"rates": RATES / 0}, ValueError, "finite rates"),
         ({"rates": RATES[1:]}, ValueError, r"each of 3 networks.*\(2,\)"),
         ({"steps": 0}, ValueError, "steps to be at least 1, got 0"),
