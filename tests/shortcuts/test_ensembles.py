@@ -410,6 +410,9 @@ def test_activations_with_weights_take_the_dtype_of_the_samples() -> None:
     finally:
         torch.set_default_dtype(torch.float32)
     assert found.outputs.dtype == torch.float32
+    made = Ensemble(SIZES, True, seeds=[1], activation=lambda: nn.PReLU())
+    expected = replace(made, activation=nn.PReLU).measure(X.double()).outputs
+    assert_close(made.measure(X.double()).outputs, expected)
 
 
 # Warnings and errors
@@ -565,7 +568,8 @@ def test_the_layernorm_is_torchs() -> None:
 @pytest.mark.parametrize("sizes", [[5, 5, 5], [3, 7, 2]])
 def test_orthogonal_weights(sizes: list[int]) -> None:
     shape = Ensemble(sizes, False, seeds=[1, 2], orthogonal=True)
-    for weight, bias in shape.draw():
+    for layer, (weight, bias) in enumerate(shape.draw()):
+        assert weight.shape == (2, sizes[layer + 1], sizes[layer])
         few = weight if weight.shape[1] <= weight.shape[2] else weight.mT
         identity = torch.eye(few.shape[1]).expand(2, -1, -1)
         assert_close(few @ few.mT, identity, atol=1e-5, rtol=0)
@@ -635,12 +639,22 @@ def test_linear_ends() -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"orthogonal": True, "variances": (1, 0)}, "variances or orthogonal"),
+        (
+            {"orthogonal": True, "variances": (1, 0)},
+            "variances or orthogonal weights, got both",
+        ),
         ({"mirrored": True}, "mirrored weights to be orthogonal, too"),
-        ({"mirrored": True, "orthogonal": True}, r"even size.*\(3, 3, 1\)"),
-        ({"linear_ends": True, "activation_first": True}, "got both"),
+        (
+            {"mirrored": True, "orthogonal": True},
+            "hidden layers of even size for mirrored weights, got (3, 3, 1)",
+        ),
+        (
+            {"linear_ends": True, "activation_first": True},
+            "activation_first or linear_ends, got both",
+        ),
     ],
 )
 def test_options_that_contradict(options: Any, words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match="expected") as caught:
         Ensemble([3, 3, 1], False, seeds=[1], **options)
+    assert str(caught.value) == f"expected {words}"
