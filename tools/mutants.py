@@ -29,7 +29,6 @@ timeout_multiplier = 6
 # compile, and mutmut's own code cannot be compiled.
 SKIPPED = [
     "warnings_point_at_who_asked",
-    "losses_that_cannot_tell_anything",
     "a_block_that_no_gradient_reached",
     "imports_load_no_more",
     "the_name_in_a_refusal",

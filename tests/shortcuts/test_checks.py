@@ -22,6 +22,7 @@ from shortcuts._checks import (
     checked_number,
     checked_sizes,
     checked_whole,
+    listed,
     new_activation,
 )
 from shortcuts.auditing import audit, jacobian_norms
@@ -229,6 +230,11 @@ def test_what_is_said(call: Callable[[], object], said: str) -> None:
     with pytest.raises((TypeError, ValueError)) as caught:
         call()
     assert str(caught.value) == f"expected {said}"
+
+
+def test_lists_are_cut() -> None:
+    assert listed(range(5)) == "0, 1, 2, 3, 4"
+    assert listed(range(6)) == "0, 1, 2, 3, 4 and 1 more"
 
 
 def test_what_is_good_passes() -> None:

@@ -4,9 +4,10 @@ import copy
 import math
 import random
 import sys
+import warnings
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -491,8 +492,24 @@ def test_functional_losses_with_classes() -> None:
     ],
 )
 def test_zeros_are_no_target_for_every_loss(loss_fn: Any) -> None:
-    with pytest.raises(ValueError, match="expected a target, got none: to "):
+    name = getattr(loss_fn, "__name__", type(loss_fn).__name__)
+    with pytest.raises(ValueError, match="expected a target") as caught:
         measure_gradients(nn.Linear(3, 3), X, loss_fn=loss_fn)
+    said = f"expected a target, got none: to {name} zeros are no target"
+    assert str(caught.value) == said
+
+
+def test_a_loss_of_torchs_without_a_name() -> None:
+    class Callable:
+        def __call__(self, output: Tensor, target: Tensor) -> Tensor:
+            return (output - target).sum()
+
+        def __repr__(self) -> str:
+            return "this one"
+
+    Callable.__module__ = "torch.somewhere"
+    with pytest.raises(ValueError, match="none: to this one zeros are no"):
+        measure_gradients(nn.Linear(3, 3), X, loss_fn=Callable())
 
 
 def test_logits_may_be_masked() -> None:
@@ -514,13 +531,25 @@ def test_logits_may_be_masked() -> None:
 def test_losses_that_cannot_tell_anything() -> None:
     normed = nn.Sequential(nn.Linear(3, 8), nn.LayerNorm(8))
     x = 100 * torch.randn(5, 3)
-    with pytest.warns(UserWarning, match="no more than its epsilon") as caught:
-        measure_gradients(normed, x)
-    assert caught[0].filename == __file__
+    words = (
+        "^the output's mean square is 1, as a LayerNorm leaves it, whatever "
+        "the weights are: without a target, the gradients measure no more "
+        "than its epsilon$"
+    )
+    pair = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2))
+    for model, samples in ((normed, x), (normed, x[0]), (pair, x)):
+        with pytest.warns(UserWarning, match=words):
+            measure_gradients(model, samples)
     measure_gradients(normed, x, torch.zeros(5, 8))  # asked for: no warning
+    ones = nn.Sequential(nn.LayerNorm(3), nn.Linear(3, 1))
+    nn.init.zeros_(ones[1].weight)
+    nn.init.ones_(ones[1].bias)
+    measure_gradients(ones, torch.randn(2, 5, 3))  # of mean square 1, but wide
     zero = linear([[0.0, 0.0, 0.0]])
-    with pytest.warns(UserWarning, match="every gradient is exactly 0"):
+    words = "^without a target, every gradient is exactly 0: give one$"
+    with pytest.warns(UserWarning, match=words):
         measure_gradients(zero, X)
+    measure_gradients(zero, X, torch.zeros(1, 1))
 
 
 # What is printed
@@ -681,6 +710,14 @@ def test_layers_that_run_a_backward_pass_of_their_own() -> None:
     assert measured == pytest.approx(gradient_means(model))
 
 
+def test_a_weight_that_only_the_pass_within_meets() -> None:
+    first, second = nn.Linear(3, 3), nn.Linear(3, 1)
+    model, apply = nn.Sequential(first, second), cast(Any, Reversed.apply)
+    measured = measure_loss(model, lambda: apply(first(X), second).sum())
+    apply(first(X), second).sum().backward()
+    assert measured == pytest.approx(gradient_means(model))
+
+
 def test_where_torch_keeps_dtensor_elsewhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -722,7 +759,8 @@ def test_what_is_no_loss(loss_fn: Any) -> None:
     said = r"take an output and a target, such as nn\.MSELoss\(\), got "
     with pytest.raises(TypeError, match=said):
         measure_gradients(listing(), X, loss_fn=loss_fn)
-    with pytest.raises(TypeError, match="a function that runs the model"):
+    said = r"^expected loss to be a function that runs the model and returns "
+    with pytest.raises(TypeError, match=said):
         measure_loss(listing(), loss_fn)
 
 
@@ -751,15 +789,49 @@ class Pair(nn.Linear):
         (torch.zeros(2), r"output's shape \(2, 1\), got \(2,\)"),
         (torch.zeros(()), r"output's shape \(2, 1\), got \(\)"),
         (torch.zeros(2, 2), r"output's shape \(2, 1\), got \(2, 2\)"),
-        (
-            torch.zeros(1, dtype=torch.long),
-            r"output's shape \(2, 1\), got \(1,\)",
+        (torch.zeros(5, 4), r"output's shape \(2, 1\), got \(5, 4\)"),
+        *(
+            (torch.zeros(shape, dtype=torch.long), words)
+            for shape, words in (
+                ((1,), r"output's shape \(2, 1\), got \(1,\)"),
+                ((2,), r"output's shape \(2, 1\), got \(2,\)"),
+                ((2, 2), r"output's shape \(2, 1\), got \(2, 2\)"),
+            )
         ),
     ],
 )
 def test_a_target_of_another_shape(target: Tensor, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         measure_gradients(nn.Linear(3, 1), torch.zeros(2, 3), target)
+
+
+def test_whole_numbers_that_would_be_stretched() -> None:
+    def squares(output: Tensor, target: Tensor) -> Tensor:
+        return (output - target).square().sum()
+
+    with pytest.raises(ValueError, match=r"shape \(4, 3\), got \(1, 3\)"):
+        measure_gradients(
+            nn.Linear(2, 3),
+            torch.ones(4, 2),
+            torch.ones(1, 3, dtype=torch.long),
+            loss_fn=squares,
+        )
+
+
+def test_classes_of_pixels() -> None:
+    image, classes = torch.randn(1, 2, 4, 4), torch.zeros(1, 4, 4).long()
+    model, loss = nn.Conv2d(2, 3, 1), nn.CrossEntropyLoss()
+    measured = measure_gradients(model, image, classes, loss_fn=loss)
+    assert measured == measure_loss(model, lambda: loss(model(image), classes))
+
+
+def test_warnings_of_the_loss_are_passed_on() -> None:
+    def warned(output: Tensor, target: Tensor) -> Tensor:
+        warnings.warn("mine", stacklevel=1)
+        return (output - target).sum()
+
+    with pytest.warns(UserWarning, match="mine"):
+        measure_gradients(listing(), X, torch.ones(1, 1), loss_fn=warned)
 
 
 @pytest.mark.parametrize(
@@ -778,8 +850,9 @@ def test_a_target_of_another_shape(target: Tensor, words: str) -> None:
 )
 def test_not_finite(x: Tensor, words: str) -> None:
     model = linear([[1.0, 1.0, 1.0], [1.0, 2.0, 3.0]])
-    with pytest.raises(ValueError, match=words):
-        measure_gradients(model, x)
+    for target in (None, torch.zeros(1, 2)):
+        with pytest.raises(ValueError, match=words):
+            measure_gradients(model, x, target)
 
 
 @pytest.mark.parametrize(
@@ -892,6 +965,10 @@ def test_warnings_point_at_who_asked() -> None:
     model[0](torch.ones(1, 1)).sum().backward()
     with pytest.warns(UserWarning, match="no gradient reached") as caught:
         gradient_means(model)
+    assert caught[0].filename == __file__
+    zero = linear([[0.0, 0.0, 0.0]])
+    with pytest.warns(UserWarning, match="exactly 0") as caught:
+        measure_gradients(zero, X)
     assert caught[0].filename == __file__
 
 
