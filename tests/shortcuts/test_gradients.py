@@ -185,6 +185,12 @@ def test_sparse_gradients() -> None:
     assert measure_gradients(model, index) == {"weight": pytest.approx(2 / 8)}
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR")
+def test_compressed_rows() -> None:
+    sparse = torch.tensor([[1.0, 0.0], [0.0, -2.0]]).to_sparse_csr()
+    assert sum_of_sizes(sparse, sparse) == 3
+
+
 def test_tied_weights_count_once() -> None:
     first, second = nn.Linear(2, 2), nn.Linear(2, 2)
     second.weight = first.weight
@@ -541,7 +547,7 @@ def test_losses_that_cannot_tell_anything() -> None:
         with pytest.warns(UserWarning, match=words):
             measure_gradients(model, samples)
     measure_gradients(normed, x, torch.zeros(5, 8))  # asked for: no warning
-    ones = nn.Sequential(nn.LayerNorm(3), nn.Linear(3, 1))
+    ones: Any = nn.Sequential(nn.LayerNorm(3), nn.Linear(3, 1))
     nn.init.zeros_(ones[1].weight)
     nn.init.ones_(ones[1].bias)
     measure_gradients(ones, torch.randn(2, 5, 3))  # of mean square 1, but wide

@@ -146,9 +146,9 @@ def test_how_branches_begin() -> None:
 
 
 def test_what_is_usual() -> None:
-    model = GPT(9, TOKENS)
-    assert len(model.blocks) == 12
-    assert all(block.attention.heads == 4 for block in model.blocks)
+    blocks: Any = GPT(9, TOKENS).blocks
+    assert len(blocks) == 12
+    assert all(block.attention.heads == 4 for block in blocks)
     block = draw(TransformerBlock(WIDTH, HEADS))
     pre = draw(TransformerBlock(WIDTH, HEADS, norm="pre"))
     h = torch.randn(2, TOKENS, WIDTH, dtype=torch.float64)
