@@ -26,6 +26,17 @@ def test_the_longest_list_of_alike_modules() -> None:
     assert list(find_blocks(nn.Sequential(*linears(2)))) == ["0", "1"]
 
 
+def test_lists_of_lists() -> None:
+    # The longest; two within the blocks of one; and that one within another.
+    inner = [nn.Sequential(*linears(n)) for n in (4, 3)]
+    found = find_blocks(nn.ModuleList(inner))
+    assert list(found) == [f"0.{i}" for i in range(4)]
+    inner = [nn.Sequential(*linears(3)) for _ in range(2)]
+    assert list(find_blocks(nn.ModuleList(inner))) == ["0", "1"]
+    outer = nn.ModuleList([nn.ModuleList(inner), linears(1)])
+    assert list(find_blocks(outer)) == ["0", "1"]
+
+
 def test_equally_long_lists_within_the_blocks_of_another() -> None:
     layers = nn.ModuleList(model(heads=linears(4)) for _ in range(3))
     assert list(find_blocks(model(encoder=layers))) == [
@@ -58,7 +69,7 @@ def test_blocks_that_are_given() -> None:
     whole = model(encoder=linears(2), decoder=linears(2))
     with pytest.raises(
         ValueError,
-        match=r"one longest list of blocks, got 2 blocks in each of encoder, "
+        match=r"^expected one longest list of blocks, got 2 blocks in each of encoder, "
         r"decoder: choose, as in blocks=model.get_submodule\('encoder'\)",
     ):
         find_blocks(whole)
@@ -121,3 +132,12 @@ def test_the_first_tensor() -> None:
     values = [None, whole, "x", [], {}, Output]
     for value in values:
         assert first_tensor(value) is None
+
+
+def test_no_list() -> None:
+    words = (
+        r"^expected a list \(ModuleList or Sequential\) of at least two modules "
+        "of one class, got none: give the blocks$"
+    )
+    with pytest.raises(ValueError, match=words):
+        find_blocks(nn.Linear(2, 2))

@@ -393,7 +393,10 @@ def test_nothing_ran() -> None:
         watch.read()
         with pytest.raises(
             ValueError,
-            match=r"either the model has not run, or torch\.compile",
+            match="^expected a forward pass since the last reading, got none "
+            "that a block has shown: either the model has not run, or "
+            r"torch\.compile had compiled it before this Watch was opened, "
+            "which it then ignores: open it before the first step$",
         ):
             watch.read()
 
@@ -401,17 +404,21 @@ def test_nothing_ran() -> None:
 def test_opened_twice() -> None:
     with (
         Watch(linears(2.0, 3.0)) as watch,
-        pytest.raises(ValueError, match="a closed Watch, got one that is"),
+        pytest.raises(
+            ValueError, match="^expected a closed Watch, got one that is open$"
+        ),
         watch,
     ):
         pass
 
 
 def test_a_block_without_a_tensor() -> None:
-    model = nn.Sequential(Returns(lambda x: None))
+    model = nn.Sequential(Returns(lambda x: "text"))
     with (
         Watch(model, ["0"]),
-        pytest.raises(TypeError, match=r"block 0 to return a tensor .*NoneTy"),
+        pytest.raises(
+            TypeError, match=r"block 0 to return a tensor .*, got str$"
+        ),
     ):
         model(X)
 
