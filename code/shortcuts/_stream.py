@@ -99,13 +99,13 @@ def _unwrapped(name: str) -> str:
 
 def _longest_list(names: dict[nn.Module, str]) -> list[nn.Module]:
     lists = {
-        name: list(module.children())
-        for module, name in names.items()
+        module: list(module.children())
+        for module in names
         if isinstance(module, nn.ModuleList | nn.Sequential)
     }
     sizes = {
-        name: len(children)
-        for name, children in lists.items()
+        module: len(children)
+        for module, children in lists.items()
         if len(children) > 1 and len({type(child) for child in children}) == 1
     }
     if not sizes:
@@ -114,19 +114,15 @@ def _longest_list(names: dict[nn.Module, str]) -> list[nn.Module]:
             "modules of one class, got none: give the blocks"
         )
     most = max(sizes.values())
-    longest = [name for name, size in sizes.items() if size == most]
-    if len(longest) > 1:
-        around = [
-            name
-            for name in sizes
-            if all(inner.startswith(f"{name}.") for inner in longest)
-        ]
-        longest = around[:1] or longest
-    if len(longest) > 1:
+    longest = [module for module, size in sizes.items() if size == most]
+    # Of several, the list in whose blocks they all lie; the outermost.
+    around = [m for m in sizes if set(longest) <= set(m.modules())]
+    if len(longest) > 1 and not around:
+        found = [names[module] for module in longest]
         raise ValueError(
             f"expected one longest list of blocks, got {most} blocks in each "
-            f"of {listed(longest)}: choose, as in "
-            f"blocks=model.get_submodule({longest[0]!r}), or take several, as "
+            f"of {listed(found)}: choose, as in "
+            f"blocks=model.get_submodule({found[0]!r}), or take several, as "
             "in blocks=[*first_list, *second_list]"
         )
-    return lists[longest[0]]
+    return lists[longest[0] if len(longest) == 1 else around[0]]

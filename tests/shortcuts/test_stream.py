@@ -35,6 +35,8 @@ def test_lists_of_lists() -> None:
     assert list(find_blocks(nn.ModuleList(inner))) == ["0", "1"]
     outer = nn.ModuleList([nn.ModuleList(inner), linears(1)])
     assert list(find_blocks(outer)) == ["0", "1"]
+    whole = model(encoder=nn.ModuleList(linears(2) for _ in range(2)))
+    assert list(find_blocks(whole)) == ["encoder.0", "encoder.1"]
 
 
 def test_equally_long_lists_within_the_blocks_of_another() -> None:
@@ -69,8 +71,9 @@ def test_blocks_that_are_given() -> None:
     whole = model(encoder=linears(2), decoder=linears(2))
     with pytest.raises(
         ValueError,
-        match=r"^expected one longest list of blocks, got 2 blocks in each of encoder, "
-        r"decoder: choose, as in blocks=model.get_submodule\('encoder'\)",
+        match=r"^expected one longest list of blocks, got 2 blocks in each of "
+        r"encoder, decoder: choose, as in blocks=model.get_submodule"
+        r"\('encoder'\)",
     ):
         find_blocks(whole)
     names = ["decoder.0", "decoder.1"]
@@ -136,8 +139,8 @@ def test_the_first_tensor() -> None:
 
 def test_no_list() -> None:
     words = (
-        r"^expected a list \(ModuleList or Sequential\) of at least two modules "
-        "of one class, got none: give the blocks$"
+        r"^expected a list \(ModuleList or Sequential\) of at least two "
+        "modules of one class, got none: give the blocks$"
     )
     with pytest.raises(ValueError, match=words):
         find_blocks(nn.Linear(2, 2))

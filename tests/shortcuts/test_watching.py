@@ -405,7 +405,8 @@ def test_opened_twice() -> None:
     with (
         Watch(linears(2.0, 3.0)) as watch,
         pytest.raises(
-            ValueError, match="^expected a closed Watch, got one that is open$"
+            ValueError,
+            match=r"^expected a closed Watch, got one that is open$",
         ),
         watch,
     ):
