@@ -44,7 +44,9 @@ def test_equally_long_lists_within_the_blocks_of_another() -> None:
     assert list(find_blocks(model(encoder=layers))) == [
         f"encoder.{i}" for i in range(3)
     ]
-    with pytest.raises(ValueError, match=r"\[\*first_list, \*second_list\]"):
+    with pytest.raises(
+        ValueError, match=r" as in blocks=\[\*first_list, \*second_list\]$"
+    ):
         find_blocks(model(encoder=layers, other=linears(4)))
 
 
@@ -93,8 +95,13 @@ def test_blocks_that_are_given() -> None:
             "got h, which is not in it; it has .*, one, one.0",
         ),
         ([nn.ReLU()], ValueError, "got ReLU, which is not in it"),
-        ("one", TypeError, "a list of names or modules, such as .*, got one"),
-        (nn.ReLU(), TypeError, "a list of names or modules, .*, got ReLU"),
+        (
+            "one",
+            TypeError,
+            r"^expected blocks .* modules, such as .*, got one$",
+        ),
+        (nn.ReLU(), TypeError, r"a list of names or modules, .*, got ReLU$"),
+        ([], ValueError, r"^expected at least one block, got none$"),
         ([1], TypeError, "to be names or modules, got int"),
     ],
 )
