@@ -88,7 +88,6 @@ def test_blocks_that_are_given() -> None:
     ("blocks", "error", "words"),
     [
         (None, ValueError, "at least two modules of one class, got none"),
-        ([], ValueError, "expected at least one block, got none"),
         (
             ["h"],
             ValueError,
