@@ -270,6 +270,42 @@ def test_a_table_is_as_wide_as_it_may_be() -> None:
         assert len(head) == len(row) == 12 + (width - 12) // 6 * 6
 
 
+def test_one_lens_of_several() -> None:
+    log = GradientLog()
+    for step, factor in (0, 1.0), (10, 0.5):
+        log.add(
+            step,
+            h={"first": 3.0, "last": 3.0, "more": 3.0},
+            dW={"blocks.0": 2 * factor, "blocks.1": 2.0},
+        )
+    assert log.table("dW").splitlines() == [
+        "dW        0  10",
+        "blocks.0  2   1",
+        "blocks.1  2   2",
+    ]
+    assert str(log.facts("dW")).splitlines() == [
+        "dW: 2 names, 2 steps from 0 to 10",
+        "first over last, at step 0, then at step 10:",
+        "  blocks.*, 0 over 1: 1, then 0.5",
+        "exactly 0: none",
+        "nan or inf: none",
+        "largest jump: 0.5 times its recent median, blocks.0 at step 10",
+    ]
+
+
+def test_a_table_is_eighty_wide_if_nothing_is_said() -> None:
+    at_80, at_81 = [], []
+    for length in range(1, 33):
+        log, name = GradientLog(), "n" * length
+        for step in range(8):
+            log.add(1000 * step, dW={name: 1e-9 / 3})
+        assert log.table() == log.table(width=80)
+        assert name in log.table()  # whole, up to two fifths
+        at_80.append(log.table(width=80))
+        at_81.append(log.table(width=81))
+    assert at_80 != at_81
+
+
 def test_what_names_have_in_common() -> None:
     assert shortened(["a.0.w", "a.1.w"], 9) == ("a.*.w", ["0", "1"])
     assert shortened(["a.b", "a"], 9) == ("*", ["a.b", "a"])
@@ -381,6 +417,22 @@ def test_the_largest_jump(
         assert found is not None
         assert found[:2] == ("a", jump[0])
         assert found.factor == pytest.approx(jump[1])
+
+
+def test_a_jump_is_from_the_median_of_ten() -> None:
+    log = GradientLog()
+    for step in range(30):
+        log.add(step, dW={"a": 1.1**step})
+    jump = log.facts().jump
+    assert jump is not None
+    assert jump.factor == pytest.approx(2 / (1.1**-5 + 1.1**-6))
+
+
+def test_a_jump_that_no_float_holds() -> None:
+    log = GradientLog()
+    for step, value in enumerate([1e-300, 1e300]):
+        log.add(step, dW={"a": value})
+    assert log.facts().jump is None
 
 
 def test_the_largest_jump_of_all_names() -> None:
