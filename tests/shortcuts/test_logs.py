@@ -307,6 +307,9 @@ def test_a_table_is_eighty_wide_if_nothing_is_said() -> None:
 
 
 def test_what_names_have_in_common() -> None:
+    # Of the shorter name something is left, though it ends as the longer does.
+    found = shortened(["a.x.c", "a.y.x.c"], 8)
+    assert found == ("a.*.c", ["x", "y.x"])
     assert shortened(["a.0.w", "a.1.w"], 9) == ("a.*.w", ["0", "1"])
     assert shortened(["a.b", "a"], 9) == ("*", ["a.b", "a"])
     assert shortened(["w.w", "w.w.w"], 9) == ("w.*", ["w", "w.w"])
