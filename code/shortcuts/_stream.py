@@ -117,7 +117,7 @@ def _longest_list(names: dict[nn.Module, str]) -> list[nn.Module]:
     longest = [module for module, size in sizes.items() if size == most]
     # Of several, the list in whose blocks they all lie; the outermost.
     around = [m for m in sizes if set(longest) <= set(m.modules())]
-    if len(longest) > 1 and not around:
+    if not around:
         found = [names[module] for module in longest]
         raise ValueError(
             f"expected one longest list of blocks, got {most} blocks in each "

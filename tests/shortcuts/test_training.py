@@ -253,6 +253,7 @@ def test_divided_networks_begin_alike_and_move_by_less(
     torch.testing.assert_close(other.forward(TASK.x).outputs, expected)
     with pytest.raises(ValueError, match="by to be above 0, got 0"):
         divided(shape, by=0)
+    assert divided(shape, by=0.5).linears[1].weight.ne(0).any()
 
 
 def test_a_rate_of_zero_is_one() -> None:
