@@ -379,17 +379,18 @@ def test_where_the_stream_enters_blocks_that_no_block_leads_to() -> None:
     assert alone.shortcut < 0.5
 
 
-def test_a_stream_of_many_paths_between_blocks() -> None:
-    # Two to the sixtieth, and a part that no block has made comes last.
+def test_a_part_of_many_paths_that_no_block_has_made() -> None:
+    # Two to the sixtieth, and each node is looked at once.
     blocks = [Applies(lambda x: x / 2), nn.Identity()]
     other = nn.Linear(1, 1)
     model = nn.ModuleList([*blocks, other])
 
     def loss() -> Tensor:
         h: Tensor = blocks[0](torch.ones(9, 1))
+        beside: Tensor = other(torch.ones(9, 1))
         for _ in range(60):
-            h = (h + h) / 2
-        h = blocks[1](h + other(torch.ones(9, 1)))
+            beside = (beside + beside) / 2
+        h = blocks[1](h + beside)
         return h.sum()
 
     rows = audit(model, loss, blocks=blocks)

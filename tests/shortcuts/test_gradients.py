@@ -824,6 +824,28 @@ def test_whole_numbers_that_would_be_stretched() -> None:
         )
 
 
+def test_a_target_that_would_not_be_stretched() -> None:
+    with pytest.raises(ValueError, match=r"shape \(2, 3\), got \(5, 4\)"):
+        measure_gradients(
+            nn.Linear(3, 3), torch.zeros(2, 3), torch.zeros(5, 4)
+        )
+
+
+class Masked(nn.Linear):
+    """A layer whose last output is never chosen."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Take its logit away."""
+        return super().forward(input) + torch.tensor([0, 0, -math.inf])
+
+
+def test_a_finite_loss_of_an_output_that_is_not() -> None:
+    measured = measure_gradients(
+        Masked(3, 3), X, torch.tensor([1]), loss_fn=nn.CrossEntropyLoss()
+    )
+    assert 0 < measured["weight"] < math.inf
+
+
 def test_classes_of_pixels() -> None:
     image, classes = torch.randn(1, 2, 4, 4), torch.zeros(1, 4, 4).long()
     model, loss = nn.Conv2d(2, 3, 1), nn.CrossEntropyLoss()

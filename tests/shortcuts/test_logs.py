@@ -301,6 +301,7 @@ def test_a_table_is_eighty_wide_if_nothing_is_said() -> None:
             log.add(1000 * step, dW={name: 1e-9 / 3})
         assert log.table() == log.table(width=80)
         assert name in log.table()  # whole, up to two fifths
+        assert "*" not in log.table()
         at_80.append(log.table(width=80))
         at_81.append(log.table(width=81))
     assert at_80 != at_81
