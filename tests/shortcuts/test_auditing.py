@@ -562,7 +562,9 @@ def test_what_cannot_be_run(measure: Any) -> None:
         block = Applies(function)
         whole = nn.Sequential(linears(1.0), block)
         run = block if verb == "take" else lambda b=block: b(torch.ones(1))
-        words = f"1 to {verb} a tensor of floating-point numbers, got none$"
+        words = (
+            f"block 1 to {verb} a tensor of floating-point numbers, got none$"
+        )
         with pytest.raises(TypeError, match=words):
             measure(whole, run, blocks=[block])
 
