@@ -160,6 +160,15 @@ def build(
     return Build(output / "html", run.returncode, said + warned, warned)
 
 
+def without(*names: str) -> dict[str, str]:
+    """Return the environment, less what has one of these in its name."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not any(part in name for part in names)
+    }
+
+
 class Quiet(SimpleHTTPRequestHandler):
     """A handler that prints no requests."""
 
@@ -317,13 +326,14 @@ class SmallBook:
         self, *options: str, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run its tests, as `make test` does."""
-        kept = {k: v for k, v in os.environ.items() if "PYTEST" not in k}
         with TemporaryDirectory(prefix="book.") as own:
             command = [sys.executable, "-m", "pytest", "-p", "no:xdist"]
             return subprocess.run(
                 [*command, f"--basetemp={own}/tests", *options],
                 cwd=self.project,
-                env=kept | {"NO_COLOR": "1"} | environment,
+                env=without("PYTEST", "BUILD")
+                | {"NO_COLOR": "1"}
+                | environment,
                 capture_output=True,
                 text=True,
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import oldest
-from helpers import ROOT
+from helpers import ROOT, without
 
 OLD = (
     'case "$*" in --version) echo Python 3.8.1;; *version_info*) exit 1;; esac'
@@ -21,11 +21,10 @@ BARE = 'case "$*" in *ensurepip*) exit 1;; esac'
 
 def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run make as a person would, even if make has started these tests."""
-    environment = {k: v for k, v in os.environ.items() if "MAKE" not in k}
     return subprocess.run(
         ["make", *words],
         cwd=folder,
-        env=environment,
+        env=without("MAKE"),
         capture_output=True,
         text=True,
     )

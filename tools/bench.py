@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
-from helpers import CHAPTERS, ROOT, Build, build, shown
+from helpers import CHAPTERS, ROOT, Build, build, shown, without
 from press.chromium import launch
 from shortcuts import (
     DeepNeuralNetwork,
@@ -281,12 +281,11 @@ def seconds_of_build(project: Path) -> tuple[float, Build]:
 
 def seconds_of_make(build: Path, *targets: str) -> float:
     """Return the time of some targets, all that they need being set up."""
-    kept = {k: v for k, v in os.environ.items() if "MAKE" not in k}
     start = perf_counter()
     subprocess.run(
         ["make", *targets, f"VENV={sys.prefix}"],
         cwd=ROOT,
-        env=kept | {"BUILD": str(build)},
+        env=without("MAKE") | {"BUILD": str(build)},
         stdout=subprocess.DEVNULL,
         check=True,
     )

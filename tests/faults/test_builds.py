@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from helpers import ROOT, Build, SmallBook, shared
+from helpers import ROOT, Build, SmallBook, shared, without
 
 
 def make_html(
@@ -25,11 +25,10 @@ def make_html(
 ) -> subprocess.Popen[str]:
     """Begin `make html`, with the packages that run this test."""
     made = ["make", "html", f"VENV={sys.prefix}", "-o", f"{sys.prefix}/ready"]
-    kept = {k: v for k, v in os.environ.items() if "MAKE" not in k}
     return subprocess.Popen(
         [*before, *made],
         cwd=book.project,
-        env=kept | environment,
+        env=without("MAKE", "BUILD") | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -3,7 +3,6 @@
 import ast
 import asyncio
 import email
-import os
 import re
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import pytest
 from nbclient import NotebookClient
 from packaging.requirements import Requirement
 
-from helpers import CHAPTERS, REMAINS, Build, each_chapter, shown
+from helpers import CHAPTERS, REMAINS, Build, each_chapter, shown, without
 
 ARCHIVE = "shortcut-connections-measured"
 FORMS = {"ipynb": "notebooks", "py": "scripts"}
@@ -55,8 +54,10 @@ def reader(unpacked: Path) -> dict[str, str]:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
     here = ["--no-index", "--target", installed, str(wheel)]
     subprocess.run([*pip, *here], check=True)
-    kept = {k: v for k, v in os.environ.items() if k != "PYTHONUTF8"}
-    return kept | {"PYTHONPATH": installed, "OMP_NUM_THREADS": "1"}
+    return without("PYTHONUTF8") | {
+        "PYTHONPATH": installed,
+        "OMP_NUM_THREADS": "1",
+    }
 
 
 # Scripts

@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import itertools
 import math
-import os
 import random
 import re
 import subprocess
@@ -22,7 +21,16 @@ import torch
 from playwright.sync_api import Browser, Locator, Page
 from torch import nn
 
-from helpers import CHAPTERS, PAGES, Build, Visit, first_of, source, text_of
+from helpers import (
+    CHAPTERS,
+    PAGES,
+    Build,
+    Visit,
+    first_of,
+    source,
+    text_of,
+    without,
+)
 from shortcuts import GELU
 from shortcuts.ensembles import Ensemble, Lenses
 
@@ -310,11 +318,10 @@ def test_the_copied_python_runs_anywhere(lab: Visit, tmp_path: Path) -> None:
     show(lab.page, PRESETS[0])
     code = python(lab)
     (tmp_path / "pasted.py").write_text(code, encoding="utf-8")
-    kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, "-W", "error", "pasted.py"],
         cwd=tmp_path,
-        env=kept | {"OMP_NUM_THREADS": "1"},
+        env=without("PYTHONPATH") | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )

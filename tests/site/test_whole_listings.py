@@ -1,7 +1,6 @@
 """A chapter's whole listing runs alone and prints what the chapter prints."""
 
 import ast
-import os
 import re
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from test_downloads import printed, top_modules
 
-from helpers import Build, each_chapter, shown
+from helpers import Build, each_chapter, shown, without
 from press.whole_listing import statements
 
 
@@ -33,11 +32,10 @@ def test_it_prints_what_the_chapter_prints(
 ) -> None:
     (tmp_path / "listing.py").write_text(book.listing(name), "utf-8")
     # The package cannot be found there.
-    kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, "-W", "error", "listing.py"],
         cwd=tmp_path,
-        env=kept | {"OMP_NUM_THREADS": "1"},
+        env=without("PYTHONPATH") | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,
