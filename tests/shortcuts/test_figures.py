@@ -635,6 +635,7 @@ def test_cells_of_a_log_lie_at_their_steps_the_first_name_below() -> None:
     assert ticks(axes.yaxis) == {0: "a", 1: "b"}
     assert axes.get_ylabel() == "blocks.*"
     assert axes.get_xlabel() == "iteration"
+    assert axes.get_title() == ""
     assert (bar.get_ylabel(), bar.get_yscale()) == ("mean", "log")
     assert bar.get_ylim() == pytest.approx((1e-6, 5.0))
     assert mesh(axes).get_cmap().name == COLOURED
@@ -649,6 +650,10 @@ def test_panels_of_logs_share_their_colours() -> None:
     }
     *panels, bar = draw_log(logs, "dW", label="").axes
     assert [axes.get_title() for axes in panels] == list(logs)
+    assert {axes.get_xlabel() for axes in panels} == {"step"}
+    first, *others = panels
+    shared = first.get_shared_y_axes()
+    assert all(shared.joined(first, other) for other in others)
     norms = [mesh(axes).norm for axes in panels]
     assert {(norm.vmin, norm.vmax) for norm in norms} == {(0.01, 100.0)}
     assert bar.get_ylim() == pytest.approx((0.01, 100.0))
@@ -675,6 +680,12 @@ def test_panels_of_logs_share_their_colours() -> None:
     *panels, _ = draw_log(logs, "dW", label="").axes
     assert ticks(panels[1].yaxis) == {0: "a", 1: "b"}
     assert ticks(panels[2].yaxis) == {0: "blocks.c"}
+
+
+def test_only_the_names_of_the_lens() -> None:
+    log = GradientLog()
+    log.add(0, h={"a": 1.0, "b": 2.0}, dW={"c": 3.0})
+    assert ticks(draw_log(log, "dW", label="").axes[0].yaxis) == {0: "c"}
 
 
 def test_what_has_no_colour_is_blank_and_counted() -> None:
@@ -772,6 +783,25 @@ def test_no_words_lie_over_others(layers: int, panels: int) -> None:
     assert 1 <= len(figure.axes[0].get_yticks()) <= 15
 
 
+def test_rows_are_as_high_as_their_names_need() -> None:
+    def height(*layers: int) -> float:
+        logs = {str(i): deep(n, 2) for i, n in enumerate(layers)}
+        return draw_log(logs, "h", label="", columns=1).get_figheight()
+
+    assert height(3) < height(14) == height(15) == height(300)
+    assert height(14, 14) == 2 * height(14)
+
+
+def test_long_names_end_where_their_rows_do() -> None:
+    """A line has room for two characters, and twelve more stand beside."""
+    for layers, room in (3, 18), (14, 40), (300, 40):
+        name = draw_log(deep(layers, 2), "h", label="").axes[0].get_ylabel()
+        assert name[0] == "…"
+        assert (
+            name[1:] == "model.transformer.layers.*.attention.weight"[-room:]
+        )
+
+
 def test_a_large_log_is_a_small_file_and_always_the_same() -> None:
     log = deep(300, 30)
     svg = draw_log(log, "h", label="")._repr_mimebundle_()["image/svg+xml"]
@@ -825,6 +855,11 @@ PICTURES: dict[str, Callable[[], BookFigure]] = {
         ),
         x_label="layer",
         columns=2,
+    ),
+    "curves-named": lambda: draw_curves(
+        torch.tensor([0, 10, 32]),
+        Panel("y", {"low": 4 * MANY[:, 0], "high": 4 * MANY[:, 1]}),
+        x_label="layer",
     ),
     "curves-one": lambda: draw_curves(
         TWO,
@@ -942,6 +977,9 @@ def test_regions() -> None:
     assert [one.get_title() for one in axes] == ["2", "4", "", ""]
     labels = [one.get_ylabel() for one in axes]
     assert labels == ["plain", "", "shortcuts", ""]
+    half = draw_regions({"plain": [first, second]}, titles=["2", "4"])
+    heights = [one.get_figheight() - 0.3 for one in (figure, half)]
+    assert heights[0] == pytest.approx(2 * heights[1])
     (image,) = axes[0].images
     assert image.origin == "lower"
     assert np.asarray(image.get_array()).tolist() == first.tolist()
@@ -955,34 +993,41 @@ def test_tables() -> None:
     table = torch.tensor([[0.1, 0.2, 0.3], [0.4, 0.5, 2.0]])
     words = {"label": "share", "x_label": "read", "y_label": "fitted"}
     tables = {"a": table, "b": table.T, "c": table}
-    figure = draw_tables(tables, limits=(0, 1), columns=2, **words)
+    figure = draw_tables(tables, limits=(0, 1.5), columns=2, **words)
     *panels, bar = figure.axes
+    one_row = draw_tables({"a": table, "b": table}, limits=(0, 1), **words)
+    assert figure.get_figheight() == 2 * one_row.get_figheight()
     assert [one.get_title() for one in panels] == ["a", "b", "c"]
     assert bar.get_ylabel() == "share"
     (image,) = panels[0].images
+    assert image.origin == "lower"
     assert list(image.get_extent()) == [0.5, 3.5, 0.5, 2.5]
     assert np.asarray(image.get_array()).tolist() == table.tolist()
-    assert {one.images[0].get_clim() for one in panels} == {(0, 1)}
+    assert {one.images[0].get_clim() for one in panels} == {(0, 1.5)}
+    assert bar.get_ylim() == (0, 1.5)
     assert panels[1].get_position().y0 > panels[2].get_position().y0
 
 
 @pytest.mark.parametrize(
     ("draw", "words"),
     [
-        (lambda: draw_regions({}, titles=[]), "at least one row"),
+        (
+            lambda: draw_regions({}, titles=[]),
+            "expected at least one row, got none",
+        ),
         (
             lambda: draw_regions({"a": [torch.ones(1, 1)]}, titles=["1", "2"]),
-            "2 maps of 'a', got 1",
+            "expected 2 maps of 'a', got 1",
         ),
         (
             lambda: draw_regions({"a": [torch.tensor([[5]])]}, titles=[""]),
-            "from 0 to 4, got 5 to 5",
+            "expected classes from 0 to 4, got 5 to 5",
         ),
         (
             lambda: draw_tables(
                 {}, limits=(0, 1), label="", x_label="", y_label=""
             ),
-            "at least one table",
+            "expected at least one table, got none",
         ),
         (
             lambda: draw_tables(
@@ -992,12 +1037,12 @@ def test_tables() -> None:
                 x_label="",
                 y_label="",
             ),
-            "table 'a'",
+            "expected .*table 'a'.*",
         ),
     ],
 )
 def test_what_is_no_map(draw: Callable[[], Any], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=f"^{words}$"):
         draw()
 
 

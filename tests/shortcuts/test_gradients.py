@@ -829,6 +829,14 @@ def test_a_target_that_would_not_be_stretched() -> None:
         measure_gradients(
             nn.Linear(3, 3), torch.zeros(2, 3), torch.zeros(5, 4)
         )
+    # A loss that takes it all the same is not asked.
+    with pytest.raises(ValueError, match=r"shape \(2, 3\), got \(5, 4\)"):
+        measure_gradients(
+            nn.Linear(3, 3),
+            torch.zeros(2, 3),
+            torch.zeros(5, 4),
+            loss_fn=lambda output, target: output.sum() + target.sum(),
+        )
 
 
 class Masked(nn.Linear):
