@@ -991,7 +991,11 @@ def test_regions() -> None:
 def test_tables() -> None:
     """Lines are counted from 1 at the bottom, colours are shared."""
     table = torch.tensor([[0.1, 0.2, 0.3], [0.4, 0.5, 2.0]])
-    words = {"label": "share", "x_label": "read", "y_label": "fitted"}
+    words: dict[str, Any] = {
+        "label": "share",
+        "x_label": "read",
+        "y_label": "fitted",
+    }
     tables = {"a": table, "b": table.T, "c": table}
     figure = draw_tables(tables, limits=(0, 1.5), columns=2, **words)
     *panels, bar = figure.axes
