@@ -282,13 +282,15 @@ def seconds_of_build(project: Path) -> tuple[float, Build]:
 def seconds_of_make(build: Path, *targets: str) -> float:
     """Return the time of some targets, all that they need being set up."""
     start = perf_counter()
-    subprocess.run(
+    run = subprocess.run(
         ["make", *targets, f"VENV={sys.prefix}"],
         cwd=ROOT,
         env=without("MAKE") | {"BUILD": str(build)},
-        stdout=subprocess.DEVNULL,
-        check=True,
+        capture_output=True,
+        text=True,
     )
+    if run.returncode:
+        sys.exit(run.stdout + run.stderr)
     return perf_counter() - start
 
 

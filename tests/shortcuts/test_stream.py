@@ -97,7 +97,7 @@ def test_blocks_that_are_given() -> None:
         (
             "one",
             TypeError,
-            r"to be a list of names or modules, such as .*, got one$",
+            r"^expected blocks to be a list of names or modules, .*, got one$",
         ),
         (nn.ReLU(), TypeError, r"a list of names or modules, .*, got ReLU$"),
         ([], ValueError, r"^expected at least one block, got none$"),
