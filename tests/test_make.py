@@ -24,7 +24,7 @@ def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["make", *words],
         cwd=folder,
-        env=without("MAKE"),
+        env=without("MAKE", "BUILD", "VENV", "ELSEWHERE", "OLDEST"),
         capture_output=True,
         text=True,
     )
@@ -83,8 +83,12 @@ def test_one_clear_line_for_a_python_that_will_not_do(
     ],
 )
 def test_what_is_set_up_is_not_installed_again(
-    checkout: Path, target: str, folders: list[str]
+    checkout: Path,
+    target: str,
+    folders: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("VENV", "/elsewhere")  # make hands on what it was given
     for folder in folders:
         (checkout / folder).mkdir()
         (checkout / folder / "ready").touch()
