@@ -57,6 +57,12 @@ def script(chapter: str) -> str:
     return "\n".join(cell.source for cell in cells(chapter))
 
 
+def test_every_fault_of_the_package_has_its_line() -> None:
+    for what, module, old, *_ in rows("In the package"):
+        source = (ROOT / f"code/shortcuts/{module}.py").read_text("utf-8")
+        assert source.count(old) == 1, what
+
+
 @each("In the package")
 def test_a_fault_of_the_package(
     small_book: SmallBook,
